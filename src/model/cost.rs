@@ -1,0 +1,78 @@
+//! Cost: charges in the words of FOCUS 1.2 (snake_case), with centime's own columns as `x_…`.
+
+use super::money::Usd;
+use super::table::{Column, Table, Type};
+use super::time::{Day, Month};
+
+/// The table `cost`.
+///
+/// Cost Explorer groups by two dimensions at most, so its rows come in *views*: marginals of one
+/// bill, each of which sums to the bill (or to a stated part of it). Two views are never added up.
+pub fn cost_table() -> Table {
+    Table {
+        name: "cost",
+        doc: "A charge of one UTC day in FOCUS 1.2 columns. Always choose one `x_view`: every view \
+              holds the whole bill, or the part that its name says, cut along other dimensions.",
+        columns: vec![
+            Column::required("x_source", Type::Text, "`cost_explorer`."),
+            Column::required("x_view", Type::Text, "Which cut of the bill the row belongs to."),
+            Column::required("billing_account_id", Type::Text, "Payer account, 12 digits."),
+            Column::required("x_billing_month", Type::Text, "Month of the bill: `2026-02`."),
+            Column::required("charge_period_start", Type::Day, "UTC day of the charge."),
+            Column::optional("sub_account_id", Type::Text, "Linked account, 12 digits."),
+            Column::optional("service_name", Type::Text, "Cost Explorer's name of the service."),
+            Column::optional("region_id", Type::Text, "Region; null when the charge has none."),
+            Column::optional("sku_meter", Type::Text, "Usage type, with its region prefix."),
+            Column::optional(
+                "charge_category",
+                Type::Text,
+                "Usage, Purchase, Tax, Credit, Adjustment.",
+            ),
+            Column::optional("x_record_type", Type::Text, "Cost Explorer's RECORD_TYPE."),
+            Column::optional(
+                "x_tag_key",
+                Type::Text,
+                "Cost allocation tag that the view groups by.",
+            ),
+            Column::optional("x_tag_value", Type::Text, "Its value; empty for untagged cost."),
+            Column::required("billed_cost", Type::Money, "Unblended: what the invoice adds up.")
+                .unit("USD"),
+            Column::required("effective_cost", Type::Money, "Amortized over commitments.")
+                .unit("USD"),
+            Column::optional("consumed_quantity", Type::Float, "Usage, when it has one unit."),
+            Column::optional("consumed_unit", Type::Text, "Its unit; null when units are mixed."),
+            Column::required("billing_currency", Type::Text, "Always `USD`: others are refused."),
+            Column::required("x_estimated", Type::Bool, "AWS still calls the day estimated."),
+        ],
+        partition_by: vec!["x_source", "x_view", "billing_account_id", "x_billing_month"],
+    }
+}
+
+/// One row of `cost`. `None` means that the view does not carry the column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Charge {
+    pub day: Day,
+    pub sub_account_id: Option<String>,
+    pub service_name: Option<String>,
+    pub region_id: Option<String>,
+    pub sku_meter: Option<String>,
+    pub charge_category: Option<String>,
+    pub record_type: Option<String>,
+    pub tag_key: Option<String>,
+    pub tag_value: Option<String>,
+    pub billed_cost: Usd,
+    pub effective_cost: Usd,
+    pub consumed_quantity: Option<f64>,
+    pub consumed_unit: Option<String>,
+    pub estimated: bool,
+}
+
+/// All charges of one view of one bill: one partition of `cost`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bill {
+    pub source: &'static str,
+    pub view: String,
+    pub billing_account_id: String,
+    pub month: Month,
+    pub charges: Vec<Charge>,
+}

@@ -1,0 +1,19 @@
+//! The nouns: what centime talks about, without any I/O.
+
+pub mod cost;
+pub mod finding;
+pub mod money;
+pub mod resource;
+pub mod secret;
+pub mod table;
+pub mod time;
+pub mod usage;
+
+pub use cost::Charge;
+pub use finding::Finding;
+pub use money::Usd;
+pub use resource::{Kind, Ownership, Resource};
+pub use secret::{Secret, SecretSource};
+pub use table::{Column, Table, Type, Value};
+pub use time::{Day, Hour, Month};
+pub use usage::UsageDay;
