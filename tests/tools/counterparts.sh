@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Brings the programs that prove centime from outside: Python packages into a virtual environment,
+# Prometheus from Debian's packages without installing them. Everything lands in $COUNTERPARTS.
+# What cannot be had is told; the tests that need it then say that they were not run.
+set -euo pipefail
+here="$(cd "$(dirname "$0")" && pwd)"
+home="${COUNTERPARTS:?set by the Makefile}"
+mkdir -p "$home"
+
+# --- Python ---------------------------------------------------------------------------------
+wanted="$here/../python/requirements.txt"
+venv="$home/python"
+if ! cmp -s "$wanted" "$venv/requirements.installed"; then
+  echo "Installing the Python counterparts into $venv"
+  if ! python3 -m venv --clear "$venv"; then
+    echo "missing: Python's venv module (on Debian: apt install python3-venv)" >&2
+    exit 1
+  fi
+  if ! "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; then
+    echo "missing: the packages of tests/python/requirements.txt could not be installed with pip" >&2
+    exit 1
+  fi
+  cp "$wanted" "$venv/requirements.installed"
+fi
+
+# --- Prometheus -----------------------------------------------------------------------------
+# unpack NAME SUITE PACKAGE...: downloads Debian packages and unpacks them under $home/NAME.
+unpack() {
+  local name="$1" suite="$2"; shift 2
+  local folder="$home/$name" apt=()
+  [ -x "$folder/usr/bin/promtool" ] && return 0
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
+  rm -rf "$folder" && mkdir -p "$folder/lists/partial" "$folder/archives/partial"
+  if [ "$suite" != - ]; then
+    # The machine's own mirror, another suite, with lists of its own.
+    local mirror
+    mirror="$(grep -rhoE '(https?|mirror)[^ ]*/debian/? ' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ')"
+    [ -n "$mirror" ] || mirror="$(grep -rhoE '^URIs: .*/debian/?$' /etc/apt/sources.list.d 2>/dev/null | head -n 1 | cut -d' ' -f2)"
+    [ -n "$mirror" ] || return 1
+    local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb [signed-by=$keyring] $mirror $suite main" > "$folder/sources.list"
+    apt=(-o "Dir::Etc::sourcelist=$folder/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$folder/lists")
+    apt-get "${apt[@]}" -qq update || return 1
+  elif ! apt-cache show "$1" >/dev/null 2>&1; then
+    apt-get -qq update || return 1
+  fi
+  (cd "$folder" && apt-get "${apt[@]}" -qq download "$@") || return 1
+  for package in "$folder"/*.deb; do dpkg-deb -x "$package" "$folder" || return 1; done
+  rm -rf "$folder"/*.deb "$folder/lists" "$folder/archives"
+  [ -x "$folder/usr/bin/promtool" ]
+}
+if ! command -v promtool >/dev/null && ! unpack prometheus - prometheus >"$home/prometheus.log" 2>&1; then
+  echo "not here: Prometheus and promtool (on Debian: apt install prometheus); its tests will say that they were not run"
+fi
+if ! unpack prometheus-3 sid prometheus promtool >"$home/prometheus-3.log" 2>&1; then
+  echo "not here: Prometheus 3 (Debian's suite sid); its test will say that it was not run"
+fi
