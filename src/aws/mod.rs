@@ -1,1 +1,23 @@
-//! (to be written)
+//! The way to AWS: clients and credentials of every account and region, errors in the words of what
+//! to do about them, and the ledger that knows what every request costs.
+//!
+//! All clients of a process share one HTTP client. Each request passes, in this order: the SDK's
+//! adaptive retries, the limiter of its (account, region, API), the ledger, which refuses it when it
+//! would pass the monthly cap, and only then the wire.
+
+pub mod access;
+pub mod config;
+mod credentials;
+pub mod error;
+pub mod ledger;
+pub mod limiter;
+mod meter;
+pub mod prices;
+
+pub use access::{Access, Account, Scope};
+pub use config::Config;
+pub use error::{Error, classify};
+pub use ledger::{Ledger, LedgerSnapshot};
+pub use prices::Priority;
+
+pub use crate::model::RequestCount;

@@ -3,6 +3,7 @@
 pub mod cost;
 pub mod finding;
 pub mod money;
+pub mod request;
 pub mod resource;
 pub mod secret;
 pub mod table;
@@ -12,6 +13,7 @@ pub mod usage;
 pub use cost::Charge;
 pub use finding::Finding;
 pub use money::Usd;
+pub use request::RequestCount;
 pub use resource::{Kind, Ownership, Resource};
 pub use secret::{Secret, SecretSource};
 pub use table::{Column, Table, Type, Value};
