@@ -21,3 +21,6 @@ pub use ledger::{Ledger, LedgerSnapshot};
 pub use prices::Priority;
 
 pub use crate::model::RequestCount;
+
+#[cfg(test)]
+mod tests;
