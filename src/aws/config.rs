@@ -10,9 +10,6 @@ use crate::model::Usd;
 use crate::model::time::Span;
 use crate::yaml::{Fields, Node, Read, Reader, nearest};
 
-/// The services that can be watched, in the order in which people see them.
-pub const SERVICE_NAMES: [&str; 5] = ["msk", "emr", "lambda", "rds", "s3"];
-
 /// `aws`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -20,8 +17,6 @@ pub struct Config {
     pub accounts: Vec<AccountConfig>,
     /// Regions to watch. Empty: the one that the standard chain gives (`AWS_REGION`, profile).
     pub regions: Vec<String>,
-    /// Services to watch.
-    pub services: Vec<String>,
     /// Payer account, where Cost Explorer sees the whole bill. `None`: the standard credential
     /// chain's own account.
     pub billing_account: Option<AccountConfig>,
@@ -41,7 +36,6 @@ impl Default for Config {
         Self {
             accounts: Vec::new(),
             regions: Vec::new(),
-            services: SERVICE_NAMES.map(str::to_owned).to_vec(),
             billing_account: None,
             monthly_cap: Usd(Decimal::from(20)),
             retry: RetryConfig::default(),
@@ -51,13 +45,6 @@ impl Default for Config {
                 .map(|(api, per_second)| ((*api).to_owned(), *per_second))
                 .collect(),
         }
-    }
-}
-
-impl Config {
-    /// Whether the service of that name is watched.
-    pub fn watches(&self, service: &str) -> bool {
-        self.services.iter().any(|name| name == service)
     }
 }
 
@@ -137,13 +124,6 @@ impl Read for Config {
         }
         let regions = fields.or("regions", default.regions, reader);
         check_regions(&regions, "regions", &fields, reader);
-        let services = fields.or("services", default.services, reader);
-        for name in services.iter().filter(|name| !SERVICE_NAMES.contains(&name.as_str())) {
-            let help = nearest(name, SERVICE_NAMES)
-                .map_or_else(|| SERVICE_NAMES.join(", "), |near| format!("did you mean `{near}`?"));
-            let message = format!("`{path}.services` holds `{name}`, which is not watched; {help}");
-            reader.problem(fields.place_of("services"), message);
-        }
         let billing_account = fields.optional("billing_account", reader);
         let monthly_cap = fields.or("monthly_cap", default.monthly_cap, reader);
         if monthly_cap < Usd::ZERO {
@@ -167,16 +147,7 @@ impl Read for Config {
             limits.insert(api, per_second);
         }
         fields.finish(reader);
-        Some(Self {
-            accounts,
-            regions,
-            services,
-            billing_account,
-            monthly_cap,
-            retry,
-            timeouts,
-            limits,
-        })
+        Some(Self { accounts, regions, billing_account, monthly_cap, retry, timeouts, limits })
     }
 }
 
@@ -272,4 +243,81 @@ fn span(
     reader: &mut Reader,
 ) -> Duration {
     fields.optional::<Span>(name, reader).map_or(default, Span::duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::{self, Problems};
+
+    fn read(text: &str) -> Result<Config, Problems> {
+        yaml::read("centime.yaml", text, |root, reader| {
+            let mut fields = Fields::of(root, "", reader)?;
+            let config = fields.or("aws", Config::default(), reader);
+            fields.finish(reader);
+            Some(config)
+        })
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let config = read("").unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.monthly_cap, "20".parse().unwrap());
+        assert_eq!(read("aws: {}").unwrap(), config);
+    }
+
+    #[test]
+    fn all_settings_are_read() {
+        let config = read(
+            "aws:\n  regions: [eu-west-1]\n  monthly_cap: 3.50\n  limits: { ce: 0.5 }\n  \
+             retry: { attempts: 2, adaptive: false, first_wait: 2s, longest_wait: 9s }\n  \
+             timeouts: { connect: 1s, read: 2s, operation: 3s }\n  \
+             billing_account: { id: '999999999999' }\n  \
+             accounts:\n    - id: '111111111111'\n      name: prod\n      \
+             role_arn: arn:aws:iam::111111111111:role/centime\n      external_id: x\n      \
+             environment: prod\n      regions: [us-east-1]\n",
+        )
+        .unwrap();
+        assert_eq!(config.limits["ce"], 0.5);
+        assert_eq!(config.limits["kafka"], 10.0);
+        assert_eq!(config.retry.longest_wait, Duration::from_secs(9));
+        assert_eq!(config.timeouts.operation, Duration::from_secs(3));
+        assert_eq!(config.billing_account.unwrap().name, "999999999999");
+        assert_eq!(config.accounts[0].external_id.as_deref(), Some("x"));
+        assert_eq!(config.accounts[0].regions, ["us-east-1"]);
+    }
+
+    #[test]
+    fn what_cannot_work_is_told_with_its_place() {
+        let problems = read(
+            "aws:\n  regions: [Ireland]\n  monthly_cap: -1\n  limits: { cw: 3, s3: 0 }\n  \
+             retry: { attempts: 0 }\n  timeouts: { read: 0s }\n  accounts:\n    \
+             - { id: '12', external_id: x }\n    - { id: '111111111111', role_arn: centime }\n    \
+             - { id: '111111111111' }\n",
+        )
+        .unwrap_err();
+        let mut told: Vec<String> = problems
+            .0
+            .iter()
+            .map(|problem| format!("{}: {}", problem.place.line, problem.message))
+            .collect();
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                "2: `aws.regions` holds `Ireland`; a region looks like eu-west-1",
+                "3: `aws.monthly_cap` must not be negative",
+                "4: `aws.limits.s3` must be over 0",
+                "4: `aws.limits` holds an unknown API `cw`; did you mean `ce`?",
+                "5: `aws.retry.attempts` must be at least 1",
+                "6: `aws.timeouts.read` must be over 0s",
+                "7: account 111111111111 stands in `aws.accounts` twice",
+                "8: `aws.accounts[].external_id` needs a `role_arn` beside it",
+                "8: `aws.accounts[].id` must be 12 digits in quotes, not `12`",
+                "9: `aws.accounts[].role_arn` must look like \
+                 arn:aws:iam::123456789012:role/centime, not `centime`",
+            ]
+        );
+    }
 }

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::ledger::Outcome;
+use super::ledger::{Outcome, Refused};
 use super::prices::Priority;
 use crate::model::Usd;
 
@@ -292,8 +292,10 @@ where
         let message = error.message().unwrap_or("no reason given").to_owned();
         return of_meaning(operation, meaning(error.code(), status), code, message);
     }
-    if let Some(over_cap) = find::<OverCap>(error) {
-        return Error::OverCap(over_cap.clone());
+    match find::<Refused>(error) {
+        Some(Refused::OverCap(over_cap)) => return Error::OverCap(over_cap.clone()),
+        Some(refused) => return Error::Config(refused.to_string()),
+        None => {}
     }
     // Of the call that should have given credentials.
     if let Some(ours) = find::<Error>(error) {
@@ -392,4 +394,67 @@ pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
         }
     }
     if texts.is_empty() { error.to_string() } else { texts.join(": ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_mean_what_is_then_done_about_them() {
+        let means = |code, status| meaning(Some(code), Some(status));
+        for code in ["ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown"] {
+            assert_eq!(means(code, 400), Meaning::Throttled, "{code}");
+        }
+        assert_eq!(means("LimitExceededException", 400), Meaning::Throttled);
+        for code in
+            ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OptInRequired"]
+        {
+            assert_eq!(means(code, 403), Meaning::Denied, "{code}");
+        }
+        for code in ["NoSuchLifecycleConfiguration", "NoSuchTagSet", "NoSuchTagSetError"] {
+            assert_eq!(means(code, 404), Meaning::NotConfigured, "{code}");
+        }
+        assert_eq!(means("ReplicationConfigurationNotFoundError", 404), Meaning::NotConfigured);
+        assert_eq!(means("DBInstanceNotFound", 404), Meaning::Gone);
+        assert_eq!(means("DBClusterSnapshotNotFoundFault", 404), Meaning::Gone);
+        assert_eq!(means("DataUnavailableException", 400), Meaning::NotReady);
+        assert_eq!(means("BillExpirationException", 400), Meaning::PagingExpired);
+        assert_eq!(means("RequestChangedException", 400), Meaning::PagingExpired);
+        assert_eq!(means("ExpiredTokenException", 403), Meaning::Expired);
+        assert_eq!(means("UnrecognizedClientException", 403), Meaning::Credentials);
+        assert_eq!(means("ValidationException", 400), Meaning::Client);
+        assert_eq!(means("InternalServerError", 500), Meaning::Server);
+    }
+
+    #[test]
+    fn without_a_code_the_status_decides() {
+        let of = |status| meaning(None, Some(status));
+        assert_eq!(
+            [429, 503, 403, 502, 404, 400].map(of),
+            [
+                Meaning::Throttled,
+                Meaning::Throttled,
+                Meaning::Denied,
+                Meaning::Server,
+                Meaning::Client,
+                Meaning::Client
+            ]
+        );
+    }
+
+    #[test]
+    fn no_code_stands_in_two_lists() {
+        let mut codes: Vec<_> = MEANINGS.iter().flat_map(|(_, codes)| *codes).collect();
+        let all = codes.len();
+        codes.sort();
+        codes.dedup();
+        assert_eq!(codes.len(), all);
+    }
+
+    #[test]
+    fn actions_are_named_as_iam_names_them() {
+        assert_eq!(iam_action("s3:ListBuckets"), "s3:ListAllMyBuckets");
+        assert_eq!(iam_action("kafka:ListNodes"), "kafka:ListNodes");
+    }
 }

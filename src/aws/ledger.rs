@@ -1,6 +1,7 @@
 //! The ledger: every attempt that any client sends, what it cost, and the cap it may not pass.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,11 +50,34 @@ impl Outcome {
 /// Upper bounds of the latency histogram's buckets, in seconds; one more bucket holds the rest.
 pub const LATENCY_BUCKETS: [f64; 9] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
+/// Keeps, before any of it is spent, up to which amount a month's requests may have cost.
+pub trait Journal: Send + Sync {
+    /// Keeps that requests of `month` may have cost up to `amount` when the process ends without a
+    /// word. Must be on disk when it returns.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not kept; the request that needs it is then not sent.
+    fn keep(&self, month: Month, amount: Usd) -> Result<(), String>;
+}
+
+/// Set aside in the journal at a time: the most that a crash makes the ledger overestimate.
+const JOURNAL_STEP: Usd = Usd(Decimal::from_parts(5, 0, 0, false, 2));
+
 /// Counts and prices every request of a process. All clients share one.
-#[derive(Debug)]
+///
+/// The cap holds across restarts: the next process begins with what the state keeps as spent, or
+/// with the [`Journal`]'s amount when that is more.
 pub struct Ledger {
     cap: Usd,
+    journal: Option<Box<dyn Journal>>,
     inner: Mutex<Inner>,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("cap", &self.cap).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -61,6 +85,8 @@ struct Inner {
     month: Month,
     /// Of `month`: what was spent, and what requests in flight may still cost.
     spent: Usd,
+    /// Of `month`: what the journal keeps.
+    kept: Usd,
     /// Not yet handed over by [`Ledger::drain`].
     fresh: BTreeMap<Key, Counted>,
     /// Since the start of the process.
@@ -101,6 +127,15 @@ pub struct Latency {
     pub buckets: [u64; LATENCY_BUCKETS.len() + 1],
     pub seconds_sum: f64,
     pub count: u64,
+}
+
+/// Why a request was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error(transparent)]
+    OverCap(#[from] OverCap),
+    #[error("what centime's requests cost cannot be kept, so none that costs is sent: {0}")]
+    Journal(String),
 }
 
 /// One attempt to be sent: who asks what, and what it costs.
@@ -149,9 +184,11 @@ impl Ledger {
     pub fn new(cap: Usd, month: Month, spent: Usd) -> Self {
         Self {
             cap,
+            journal: None,
             inner: Mutex::new(Inner {
                 month,
                 spent,
+                kept: spent,
                 fresh: BTreeMap::new(),
                 totals: BTreeMap::new(),
                 retries: BTreeMap::new(),
@@ -159,6 +196,13 @@ impl Ledger {
                 latency: BTreeMap::new(),
             }),
         }
+    }
+
+    /// The same ledger, which keeps what it may spend in `journal` first.
+    #[must_use]
+    pub fn with_journal(mut self, journal: impl Journal + 'static) -> Self {
+        self.journal = Some(Box::new(journal));
+        self
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -170,9 +214,9 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`OverCap`] when the price would pass what the call's priority may fill of the cap: it must
-    /// then not be sent.
-    pub fn reserve(&self, call: &Call, now: Timestamp) -> Result<(), OverCap> {
+    /// When the price would pass what the call's priority may fill of the cap, or the journal does
+    /// not keep it: it must then not be sent.
+    pub fn reserve(&self, call: &Call, now: Timestamp) -> Result<(), Refused> {
         if call.price == Usd::ZERO {
             return Ok(());
         }
@@ -181,15 +225,23 @@ impl Ledger {
         let limit = self.cap * Decimal::new(i64::from(call.priority.share_percent()), 2);
         if inner.spent + call.price > limit {
             *inner.refused.entry((call.api, call.priority)).or_default() += 1;
-            return Err(OverCap {
+            return Err(Refused::OverCap(OverCap {
                 operation: format!("{}:{}", call.api, call.operation),
                 priority: call.priority,
                 price: call.price,
                 spent: inner.spent,
                 cap: self.cap,
-            });
+            }));
         }
-        inner.spent += call.price;
+        let spent = inner.spent + call.price;
+        if spent > inner.kept
+            && let Some(journal) = &self.journal
+        {
+            let amount = spent + JOURNAL_STEP;
+            journal.keep(inner.month, amount).map_err(Refused::Journal)?;
+            inner.kept = amount;
+        }
+        inner.spent = spent;
         Ok(())
     }
 
@@ -295,6 +347,7 @@ impl Inner {
         if month > self.month {
             self.month = month;
             self.spent = Usd::ZERO;
+            self.kept = Usd::ZERO;
         }
     }
 }
@@ -306,5 +359,184 @@ impl Latency {
         self.buckets[bucket.unwrap_or(LATENCY_BUCKETS.len())] += 1;
         self.seconds_sum += seconds;
         self.count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn usd(text: &str) -> Usd {
+        text.parse().unwrap()
+    }
+
+    fn call(price: &str, priority: Priority) -> Call {
+        Call {
+            account: "111111111111".into(),
+            api: "ce",
+            operation: "GetCostAndUsage".to_owned(),
+            priority,
+            units: 1,
+            price: usd(price),
+            is_retry: false,
+        }
+    }
+
+    fn ledger(cap: &str, spent: &str) -> Ledger {
+        Ledger::new(usd(cap), "2026-02".parse().unwrap(), usd(spent))
+    }
+
+    const TOOK: Duration = Duration::from_millis(80);
+
+    #[test]
+    fn what_was_spent_before_a_restart_counts() {
+        let ledger = ledger("0.05", "0.03");
+        let call = call("0.01", Priority::Essential);
+        let now = at("2026-02-10T00:00Z");
+        let sent: Vec<_> = (0..4).map(|_| ledger.reserve(&call, now).is_ok()).collect();
+        assert_eq!(sent, [true, true, false, false]);
+        assert_eq!(ledger.spent("2026-02".parse().unwrap()), usd("0.05"));
+        assert_eq!(ledger.snapshot().refused, [("ce", Priority::Essential, 2)]);
+    }
+
+    #[test]
+    fn a_new_month_begins_with_nothing_spent_and_an_old_one_never_comes_back() {
+        let ledger = ledger("0.01", "0.01");
+        let call = call("0.01", Priority::Essential);
+        assert!(ledger.reserve(&call, at("2026-02-28T23:59:59Z")).is_err());
+        ledger.reserve(&call, at("2026-03-01T00:00:00Z")).unwrap();
+        assert!(
+            ledger.reserve(&call, at("2026-02-28T23:59:59Z")).is_err(),
+            "the clock stepped back"
+        );
+        // A request that was sent in February and answered in March does not touch March.
+        ledger.settle(&call, at("2026-02-28T23:59:59Z"), Outcome::Throttled, true, TOOK);
+        assert_eq!(ledger.spent("2026-03".parse().unwrap()), usd("0.01"));
+    }
+
+    #[test]
+    fn what_aws_refused_to_do_is_free_and_everything_else_counts() {
+        let free = [Outcome::Throttled, Outcome::Denied];
+        let billed = [Outcome::Ok, Outcome::Timeout, Outcome::Server, Outcome::Client];
+        let now = at("2026-02-10T00:00Z");
+        let call = call("0.01", Priority::Normal);
+        for (outcomes, expected) in [(&free[..], "0"), (&billed[..], "0.04")] {
+            let ledger = ledger("1", "0");
+            for outcome in outcomes {
+                ledger.reserve(&call, now).unwrap();
+                ledger.settle(&call, now, *outcome, true, TOOK);
+            }
+            assert_eq!(ledger.snapshot().month_spent, usd(expected));
+            let drained: Usd = ledger.drain().iter().map(|count| count.usd).sum();
+            assert_eq!(drained, usd(expected));
+        }
+    }
+
+    #[test]
+    fn free_requests_pass_a_cap_of_zero() {
+        let ledger = ledger("0", "0");
+        let now = at("2026-02-10T00:00Z");
+        let free = Call { units: 0, ..call("0", Priority::Optional) };
+        ledger.reserve(&free, now).unwrap();
+        assert!(ledger.reserve(&call("0.00001", Priority::Essential), now).is_err());
+    }
+
+    #[test]
+    fn latency_falls_into_its_bucket() {
+        let ledger = ledger("1", "0");
+        let now = at("2026-02-10T00:00Z");
+        for millis in [10, 80, 60_000] {
+            let took = Duration::from_millis(millis);
+            ledger.settle(&call("0", Priority::Normal), now, Outcome::Ok, true, took);
+        }
+        let (api, latency) = ledger.snapshot().latency.remove(0);
+        assert_eq!((api, latency.count), ("ce", 3));
+        assert_eq!(latency.buckets, [1, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
+        assert!((latency.seconds_sum - 60.09).abs() < 1e-9);
+    }
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<(Month, Usd)>>>);
+
+    impl Journal for Kept {
+        fn keep(&self, month: Month, amount: Usd) -> Result<(), String> {
+            self.0.lock().unwrap().push((month, amount));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_crash_never_makes_it_forget_what_was_spent() {
+        let kept = Kept::default();
+        let now = at("2026-02-10T00:00Z");
+        let month: Month = "2026-02".parse().unwrap();
+        let mut begins_with = Usd::ZERO;
+        let mut sent = 0;
+        // Each process sends some requests, and dies with nothing drained.
+        for _ in 0..200 {
+            let ledger = Ledger::new(usd("1"), month, begins_with).with_journal(kept.clone());
+            for _ in 0..3 {
+                if ledger.reserve(&call("0.01", Priority::Essential), now).is_ok() {
+                    sent += 1;
+                }
+            }
+            begins_with = kept.0.lock().unwrap().last().unwrap().1;
+        }
+        assert!((30..=100).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn nothing_that_costs_is_sent_when_the_journal_fails() {
+        struct Full;
+        impl Journal for Full {
+            fn keep(&self, _: Month, _: Usd) -> Result<(), String> {
+                Err("no space left on device".to_owned())
+            }
+        }
+        let ledger = ledger("1", "0").with_journal(Full);
+        let now = at("2026-02-10T00:00Z");
+        let refused = ledger.reserve(&call("0.01", Priority::Essential), now).unwrap_err();
+        assert!(refused.to_string().ends_with("no space left on device"), "{refused}");
+        ledger.reserve(&call("0", Priority::Essential), now).unwrap();
+        assert_eq!(ledger.snapshot().month_spent, Usd::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn the_cap_is_never_passed_whatever_comes_from_many_threads(
+            cap in 0i64..400,
+            prices in prop::collection::vec((1i64..50, 0usize..3), 1..40),
+        ) {
+            let cap = Usd(Decimal::new(cap, 2));
+            let ledger = Ledger::new(cap, "2026-02".parse().unwrap(), Usd::ZERO);
+            let sent = AtomicU64::new(0);
+            let now = at("2026-02-10T00:00Z");
+            let (ledger_ref, sent_ref) = (&ledger, &sent);
+            std::thread::scope(|scope| {
+                for chunk in prices.chunks(10) {
+                    scope.spawn(move || {
+                        for (cents, priority) in chunk {
+                            let price = Decimal::new(*cents, 2).to_string();
+                            let call = call(&price, Priority::ALL[*priority]);
+                            if ledger_ref.reserve(&call, now).is_ok() {
+                                sent_ref.fetch_add(cents.unsigned_abs(), Ordering::SeqCst);
+                                ledger_ref.settle(&call, now, Outcome::Ok, true, TOOK);
+                            }
+                        }
+                    });
+                }
+            });
+            let sent = Usd(Decimal::new(sent.into_inner().cast_signed(), 2));
+            prop_assert!(sent <= cap);
+            prop_assert_eq!(ledger.snapshot().month_spent, sent);
+        }
     }
 }

@@ -33,8 +33,8 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use jiff::Timestamp;
 
 use super::credentials::{Clock, Renewable};
-use super::error::{Meaning, OverCap, causes, meaning};
-use super::ledger::{Call, Ledger, Outcome};
+use super::error::{Meaning, causes, meaning};
+use super::ledger::{Call, Ledger, Outcome, Refused};
 use super::limiter::Limiter;
 use super::prices::{self, Priority};
 
@@ -95,7 +95,7 @@ impl Attempt {
     }
 
     /// Reserves its price; nothing may be sent when that fails.
-    fn leave(&self) -> Result<(), OverCap> {
+    fn leave(&self) -> Result<(), Refused> {
         let now = self.metered.clock.now();
         self.metered.ledger.reserve(&self.call, now)?;
         self.enter(State::Sent { at: Instant::now(), now });
@@ -336,7 +336,7 @@ impl HttpConnector for Gate<SharedHttpConnector> {
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             attempt.metered.limiter.turn().await;
-            attempt.leave().map_err(|over_cap| ConnectorError::other(over_cap.into(), None))?;
+            attempt.leave().map_err(|refused| ConnectorError::other(refused.into(), None))?;
             inner.call(request).await
         })
     }

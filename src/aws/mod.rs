@@ -12,12 +12,13 @@ pub mod error;
 pub mod ledger;
 pub mod limiter;
 mod meter;
+pub mod policy;
 pub mod prices;
 
 pub use access::{Access, Account, Scope};
 pub use config::Config;
 pub use error::{Error, classify};
-pub use ledger::{Ledger, LedgerSnapshot};
+pub use ledger::{Journal, Ledger, LedgerSnapshot};
 pub use prices::Priority;
 
 pub use crate::model::RequestCount;

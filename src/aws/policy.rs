@@ -1,0 +1,182 @@
+//! The least-privilege IAM policies that the configuration needs, and nothing else.
+//!
+//! Read only: every action lists, gets or describes. Most of them accept no narrower resource than
+//! `*` (AWS Service Authorization Reference); the roles to assume are named one by one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::config::Config;
+
+/// What reading CloudWatch needs.
+const METRIC_ACTIONS: &[&str] = &["cloudwatch:GetMetricData"];
+
+/// What reading Cost Explorer needs.
+const COST_ACTIONS: &[&str] = &["ce:GetCostAndUsage"];
+
+/// A policy and whom to attach it to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// ARN of a role of the configuration; `None`: the principal that centime runs as.
+    pub role_arn: Option<String>,
+    pub document: Value,
+}
+
+/// A watched service: its name and the actions that listing it needs.
+pub type ServiceActions<'a> = (&'a str, &'a [&'a str]);
+
+/// What one principal does.
+#[derive(Debug, Default)]
+struct Duties {
+    watches: bool,
+    reads_cost: bool,
+    assumes: BTreeSet<String>,
+}
+
+/// The policies of all principals: first the one that centime runs as, then the roles in the order
+/// of their ARNs.
+///
+/// Metrics are read wherever a service is watched. The answer depends on nothing but the arguments.
+pub fn policies(config: &Config, services: &[ServiceActions<'_>]) -> Vec<Policy> {
+    let mut principals: BTreeMap<Option<String>, Duties> = BTreeMap::new();
+    if config.accounts.is_empty() {
+        principals.entry(None).or_default().watches = true;
+    }
+    for account in &config.accounts {
+        principals.entry(account.role_arn.clone()).or_default().watches = true;
+    }
+    let payer = config.billing_account.as_ref().and_then(|account| account.role_arn.clone());
+    principals.entry(payer).or_default().reads_cost = true;
+    let roles: BTreeSet<String> = principals.keys().flatten().cloned().collect();
+    if !roles.is_empty() {
+        principals.entry(None).or_default().assumes = roles;
+    }
+    principals
+        .into_iter()
+        .map(|(role_arn, duties)| Policy { role_arn, document: document(&duties, services) })
+        .collect()
+}
+
+fn document(duties: &Duties, services: &[ServiceActions<'_>]) -> Value {
+    let mut statements = Vec::new();
+    if duties.watches {
+        for (name, actions) in services {
+            statements.push(statement(&sid(name), actions, json!("*")));
+        }
+        if !services.is_empty() {
+            statements.push(statement("Metrics", METRIC_ACTIONS, json!("*")));
+        }
+    }
+    if duties.reads_cost {
+        statements.push(statement("Cost", COST_ACTIONS, json!("*")));
+    }
+    if !duties.assumes.is_empty() {
+        statements.push(statement("Accounts", &["sts:AssumeRole"], json!(duties.assumes)));
+    }
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+fn statement(sid: &str, actions: &[&str], resource: Value) -> Value {
+    let actions: BTreeSet<&str> = actions.iter().copied().collect();
+    let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": actions });
+    statement["Resource"] = resource;
+    statement
+}
+
+/// `msk` as `Msk`: IAM allows letters and digits.
+fn sid(name: &str) -> String {
+    let mut letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+/// The trust policy of a role that centime assumes; `principal` is the ARN that centime runs as.
+pub fn trust(principal: &str, external_id: Option<&str>) -> Value {
+    let mut statement = json!({
+        "Effect": "Allow",
+        "Principal": { "AWS": principal },
+        "Action": "sts:AssumeRole",
+    });
+    if let Some(external_id) = external_id {
+        statement["Condition"] = json!({ "StringEquals": { "sts:ExternalId": external_id } });
+    }
+    json!({ "Version": "2012-10-17", "Statement": [statement] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::config::AccountConfig;
+
+    const SERVICES: &[ServiceActions<'_>] =
+        &[("msk", &["kafka:ListNodes", "kafka:ListClustersV2"]), ("s3", &["s3:ListAllMyBuckets"])];
+
+    fn account(id: &str, role: bool) -> AccountConfig {
+        AccountConfig {
+            id: id.to_owned(),
+            role_arn: role.then(|| format!("arn:aws:iam::{id}:role/centime")),
+            ..AccountConfig::default()
+        }
+    }
+
+    /// Statement ids by principal, in order.
+    fn sids(config: &Config) -> Vec<(Option<String>, Vec<String>)> {
+        policies(config, SERVICES)
+            .into_iter()
+            .map(|policy| {
+                let statements = policy.document["Statement"].as_array().unwrap();
+                let sids = statements.iter().map(|it| it["Sid"].as_str().unwrap().to_owned());
+                (policy.role_arn, sids.collect())
+            })
+            .collect()
+    }
+
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn one_account_needs_one_policy() {
+        assert_eq!(sids(&Config::default()), [(None, owned(&["Msk", "S3", "Metrics", "Cost"]))]);
+    }
+
+    #[test]
+    fn each_principal_gets_only_what_it_does() {
+        let config = Config {
+            accounts: vec![account("222222222222", true), account("111111111111", true)],
+            billing_account: Some(account("999999999999", true)),
+            ..Config::default()
+        };
+        assert_eq!(
+            sids(&config),
+            [
+                (None, owned(&["Accounts"])),
+                (
+                    Some("arn:aws:iam::111111111111:role/centime".to_owned()),
+                    owned(&["Msk", "S3", "Metrics"])
+                ),
+                (
+                    Some("arn:aws:iam::222222222222:role/centime".to_owned()),
+                    owned(&["Msk", "S3", "Metrics"])
+                ),
+                (Some("arn:aws:iam::999999999999:role/centime".to_owned()), owned(&["Cost"])),
+            ]
+        );
+        let own = &policies(&config, SERVICES)[0].document["Statement"][0];
+        assert_eq!(own["Resource"].as_array().unwrap().len(), 3);
+        assert_eq!(own["Resource"][0], "arn:aws:iam::111111111111:role/centime");
+    }
+
+    #[test]
+    fn the_document_is_the_same_every_time() {
+        let text = policies(&Config::default(), SERVICES)[0].document.to_string();
+        assert_eq!(text, policies(&Config::default(), SERVICES)[0].document.to_string());
+        assert!(text.contains(r#"["kafka:ListClustersV2","kafka:ListNodes"]"#), "{text}");
+    }
+
+    #[test]
+    fn the_trust_policy_asks_for_the_external_id() {
+        let trust = trust("arn:aws:iam::1:role/runs", Some("x"));
+        assert_eq!(trust["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"], "x");
+    }
+}
