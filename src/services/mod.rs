@@ -4,10 +4,16 @@
 
 pub mod emr;
 pub mod lambda;
+pub mod listing;
 pub mod msk;
 pub mod rds;
 pub mod s3;
 
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use listing::Inventory;
+
+use crate::aws::{self, Scope};
 use crate::model::{Kind, Resource};
 
 /// A watched AWS service.
@@ -21,7 +27,13 @@ pub struct Service {
     pub metrics: &'static [Metric],
     /// IAM actions that listing it needs. Not always the operation's name.
     pub iam_actions: &'static [&'static str],
+    /// Lists its resources in an account and region.
+    pub list: List,
 }
+
+/// How a service is listed. An error means that nothing of it could be; `now` ends the windows that
+/// look back.
+pub type List = for<'a> fn(&'a Scope, Timestamp) -> BoxFuture<'a, Result<Inventory, aws::Error>>;
 
 /// All of them, in the order in which people see them.
 pub const SERVICES: &[&Service] =

@@ -1,1 +1,3 @@
-//! (to be written)
+//! Sources: AWS's answers as rows.
+
+pub mod inventory;

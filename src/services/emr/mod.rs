@@ -3,6 +3,10 @@
 //! A node is billed three times: EC2, EBS and EMR's own charge, which is the same on Spot. EMR does
 //! not publish CPU; YARN memory is its measure of load.
 
+mod list;
+mod nodes;
+mod serverless;
+
 use super::{Across, Empty, Metric, Part, Period, Service, Statistic, whole};
 use crate::model::Resource;
 
@@ -17,6 +21,8 @@ crate::kind! {
         auto_terminate: Bool,
         /// Cannot be terminated by a call until this is switched off.
         termination_protected: Bool,
+        /// An auto-termination policy is attached.
+        auto_termination_policy: Bool,
         /// Idle time after which it terminates; null without an auto-termination policy.
         idle_timeout_seconds: Int ["s"],
         /// A managed scaling policy is attached.
@@ -133,6 +139,7 @@ pub const SERVICE: Service = Service {
         "emr-serverless:ListJobRuns",
         "emr-serverless:GetJobRun",
     ],
+    list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
 const NAMESPACE: &str = "AWS/ElasticMapReduce";

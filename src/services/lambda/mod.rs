@@ -3,6 +3,8 @@
 //! Lambda's metrics appear only when a function runs: silence means zero. Memory in use is not among
 //! them.
 
+mod list;
+
 use super::{Across, Empty, Metric, Part, Period, Service, Statistic, whole};
 use crate::model::{Kind, Resource};
 
@@ -56,6 +58,7 @@ pub const SERVICE: Service = Service {
         "lambda:ListTags",
         "logs:DescribeLogGroups",
     ],
+    list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
 /// AWS Lambda Developer Guide, "Working with Lambda function metrics".

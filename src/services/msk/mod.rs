@@ -4,6 +4,8 @@
 //! Cluster-level series are emitted by every broker and only the controller's is true, so they are
 //! read with `Maximum`: the average would be the value divided by the number of brokers.
 
+mod list;
+
 use super::{Across, Empty, Metric, Part, Period, Service, Statistic};
 use crate::model::Resource;
 
@@ -43,6 +45,7 @@ pub const SERVICE: Service = Service {
     kinds: &[&MskCluster::KIND],
     metrics: METRICS,
     iam_actions: &["kafka:ListClustersV2", "kafka:ListNodes"],
+    list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
 const NAMESPACE: &str = "AWS/Kafka";

@@ -1,5 +1,9 @@
 //! Amazon RDS and Aurora: instances, clusters, snapshots, reserved instances.
 
+mod list;
+mod reservations;
+mod snapshots;
+
 use super::{Across, Empty, Metric, Part, Period, Service, Statistic, whole};
 use crate::model::Resource;
 
@@ -124,6 +128,7 @@ pub const SERVICE: Service = Service {
         "rds:DescribeReservedDBInstances",
         "rds:ListTagsForResource",
     ],
+    list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
 /// Amazon RDS User Guide, "CloudWatch metrics for RDS"; Amazon Aurora User Guide, the same.

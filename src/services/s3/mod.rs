@@ -3,6 +3,9 @@
 //! Objects are never enumerated: size and count come from the free daily metrics. Those count
 //! noncurrent versions and the parts of incomplete uploads too.
 
+mod lifecycle;
+mod list;
+
 use super::{Across, Empty, Metric, Part, Period, Service, Statistic};
 use crate::model::Resource;
 
@@ -17,9 +20,9 @@ crate::kind! {
         abort_uploads_after_days: Int ["days"],
         /// Days after which noncurrent versions expire in the whole bucket; null when they never do.
         expire_noncurrent_after_days: Int ["days"],
-        /// A rule moves objects to another storage class.
+        /// An enabled rule moves current objects to another storage class.
         transitions: Bool,
-        /// Storage classes that rules move objects to, comma-separated.
+        /// Storage classes that it moves them to, comma-separated.
         transition_classes: Text,
         /// Intelligent-Tiering archive configurations.
         intelligent_tiering_configurations: Int ["configurations"],
@@ -52,6 +55,7 @@ pub const SERVICE: Service = Service {
         "s3:GetBucketTagging",
         "s3:ListBucketMultipartUploads",
     ],
+    list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
 /// Storage classes whose size is read of every bucket. Each costs a billed metric a day, so the list

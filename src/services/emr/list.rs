@@ -1,0 +1,282 @@
+//! Lists EMR clusters that are alive, and their instance groups and fleets.
+
+use aws_sdk_emr::Client;
+use aws_sdk_emr::types::{
+    Cluster, ClusterState, ClusterSummary, InstanceCollectionType, InstanceState, StepState,
+    StepSummary,
+};
+use jiff::Timestamp;
+
+use super::nodes::{Group, Role};
+use super::{EmrCluster, EmrInstanceGroup, EmrServerlessApplication, serverless};
+use crate::aws::{self, Scope};
+use crate::model::Resource;
+use crate::services::listing::{
+    Found, Gap, Gaps, Inventory, each, instant, list_failed, listed, resource, text,
+};
+
+// IAM calls the service by its old name.
+const LIST_CLUSTERS: &str = "elasticmapreduce:ListClusters";
+const DESCRIBE: &str = "elasticmapreduce:DescribeCluster";
+const GROUPS: &str = "elasticmapreduce:ListInstanceGroups";
+const FLEETS: &str = "elasticmapreduce:ListInstanceFleets";
+const INSTANCES: &str = "elasticmapreduce:ListInstances";
+const MANAGED_SCALING: &str = "elasticmapreduce:GetManagedScalingPolicy";
+const AUTO_TERMINATION: &str = "elasticmapreduce:GetAutoTerminationPolicy";
+const STEPS: &str = "elasticmapreduce:ListSteps";
+
+/// Steps read of a cluster, the newest ones: twenty pages.
+const STEPS_READ: usize = 1_000;
+
+/// Lists a region's living clusters with their groups and fleets, and its EMR Serverless
+/// applications, tagged or not.
+pub async fn list(scope: &Scope, now: Timestamp) -> Result<Inventory, aws::Error> {
+    let mut inventory = Inventory::default();
+    match clusters(scope, &scope.emr()).await {
+        Ok(clusters) => {
+            let mut found = Vec::with_capacity(clusters.len());
+            let mut groups = Some(Vec::new());
+            for cluster in clusters {
+                found.push(cluster.found);
+                groups = groups.zip(cluster.groups).map(|(mut groups, of_cluster)| {
+                    groups.extend(of_cluster.into_iter().map(Found::from));
+                    groups
+                });
+            }
+            inventory.add(&EmrCluster::KIND, Ok(found));
+            // Without the groups of one cluster the list is not whole; its gap says why.
+            if let Some(groups) = groups {
+                inventory.add(&EmrInstanceGroup::KIND, Ok(groups));
+            }
+        }
+        Err(gap) => {
+            if matches!(gap.error, aws::Error::NotAvailable { .. }) {
+                inventory.add(&EmrInstanceGroup::KIND, Ok(Vec::new()));
+            }
+            inventory.add(&EmrCluster::KIND, Err(gap));
+        }
+    }
+    let applications = serverless::applications(scope, &scope.emr_serverless(), now).await;
+    inventory.add(&EmrServerlessApplication::KIND, applications);
+    inventory.finish()
+}
+
+/// A cluster, and its groups where they are known.
+struct FoundCluster {
+    found: Found,
+    groups: Option<Vec<Resource>>,
+}
+
+async fn clusters(scope: &Scope, client: &Client) -> Result<Vec<FoundCluster>, Gap> {
+    let clusters = client
+        .list_clusters()
+        .cluster_states(ClusterState::Starting)
+        .cluster_states(ClusterState::Bootstrapping)
+        .cluster_states(ClusterState::Running)
+        .cluster_states(ClusterState::Waiting)
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .map_err(list_failed(LIST_CLUSTERS))?;
+    let alive = clusters.into_iter().filter(is_alive);
+    Ok(each(alive, |cluster| found(scope, client, cluster)).await)
+}
+
+fn is_alive(cluster: &ClusterSummary) -> bool {
+    let state = cluster.status().and_then(|status| status.state());
+    !matches!(
+        state,
+        Some(
+            ClusterState::Terminating
+                | ClusterState::Terminated
+                | ClusterState::TerminatedWithErrors
+        )
+    )
+}
+
+async fn found(scope: &Scope, client: &Client, summary: ClusterSummary) -> FoundCluster {
+    let id = summary.id().unwrap_or_default();
+    let mut gaps = Gaps::of(id);
+    let answer = client.describe_cluster().cluster_id(id).send().await;
+    let cluster = gaps.known(DESCRIBE, answer).and_then(|answer| answer.cluster);
+
+    let mut details = cluster.as_ref().map(described).unwrap_or_default();
+    scaling(client, id, &mut details, &mut gaps).await;
+    termination(client, id, &mut details, &mut gaps).await;
+    if let Some(steps) = steps(client, id, &mut gaps).await {
+        count_steps(&mut details, &steps);
+    }
+    let groups = match cluster.as_ref().and_then(|cluster| cluster.instance_collection_type()) {
+        Some(InstanceCollectionType::InstanceGroup) => groups(client, id, &mut gaps).await,
+        Some(InstanceCollectionType::InstanceFleet) => fleets(client, id, &mut gaps).await,
+        _ => None,
+    };
+    if let Some(groups) = &groups {
+        count_nodes(&mut details, groups);
+    }
+
+    let tags: std::collections::BTreeMap<_, _> = cluster
+        .iter()
+        .flat_map(|cluster| cluster.tags())
+        .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
+        .collect();
+    let status = cluster.as_ref().and_then(|cluster| cluster.status()).or(summary.status());
+    let created = status.and_then(|status| status.timeline()?.creation_date_time());
+    let resource = Resource {
+        name: summary.name().and_then(text).unwrap_or_else(|| id.to_owned()),
+        arn: summary.cluster_arn.clone(),
+        state: status.and_then(|status| Some(status.state()?.as_str().to_owned())),
+        created_at: created.and_then(instant),
+        tags: tags.clone(),
+        ..resource(scope, &EmrCluster::KIND, id, details.into_values())
+    };
+    let groups = groups.map(|groups| {
+        groups.into_iter().map(|group| group_resource(scope, id, group, &tags)).collect()
+    });
+    FoundCluster { found: gaps.found(resource), groups }
+}
+
+/// A group as a resource. EMR puts a cluster's tags on all its nodes, so they are the group's too.
+fn group_resource(
+    scope: &Scope,
+    cluster_id: &str,
+    group: Group,
+    tags: &std::collections::BTreeMap<String, String>,
+) -> Resource {
+    let id = group.id.clone();
+    let (name, state, created_at) = (group.name.clone(), group.state.clone(), group.created_at);
+    let details = EmrInstanceGroup {
+        cluster_id: Some(cluster_id.to_owned()),
+        ebs_gib_per_node: group.ebs_gib_per_node(),
+        ebs_type: group.ebs_type(),
+        instance_type: only_owned(group.instance_types()),
+        role: Some(group.role.as_str().to_owned()),
+        collection: Some(group.collection.to_owned()),
+        running_nodes: group.running_nodes(),
+        spot_nodes: group.spot_nodes(),
+        market: group.market,
+        requested: group.requested,
+    };
+    Resource {
+        name,
+        state,
+        created_at,
+        tags: tags.clone(),
+        ..resource(scope, &EmrInstanceGroup::KIND, &id, details.into_values())
+    }
+}
+
+fn only_owned(types: Option<Vec<&str>>) -> Option<String> {
+    crate::services::listing::only(types?)
+}
+
+fn described(cluster: &Cluster) -> EmrCluster {
+    let applications: Vec<_> = cluster
+        .applications()
+        .iter()
+        .filter_map(|application| Some(application.name()?.to_lowercase()))
+        .collect();
+    EmrCluster {
+        release: cluster.release_label().and_then(text),
+        applications: Some(listed(applications.iter().map(String::as_str))),
+        auto_terminate: cluster.auto_terminate(),
+        termination_protected: cluster.termination_protected(),
+        instance_collection: cluster
+            .instance_collection_type()
+            .map(|collection| collection.as_str().to_owned()),
+        ready_at: cluster
+            .status()
+            .and_then(|status| instant(status.timeline()?.ready_date_time()?)),
+        log_uri: cluster.log_uri().and_then(text),
+        ..EmrCluster::default()
+    }
+}
+
+async fn scaling(client: &Client, id: &str, details: &mut EmrCluster, gaps: &mut Gaps) {
+    let answer = client.get_managed_scaling_policy().cluster_id(id).send().await;
+    let Some(answer) = gaps.known(MANAGED_SCALING, answer) else { return };
+    let limits = answer.managed_scaling_policy().and_then(|policy| policy.compute_limits());
+    details.managed_scaling = Some(limits.is_some());
+    if let Some(limits) = limits {
+        details.scaling_min = limits.minimum_capacity_units().map(i64::from);
+        details.scaling_max = limits.maximum_capacity_units().map(i64::from);
+        details.scaling_unit = limits.unit_type().map(|unit| unit.as_str().to_owned());
+    }
+}
+
+async fn termination(client: &Client, id: &str, details: &mut EmrCluster, gaps: &mut Gaps) {
+    let answer = client.get_auto_termination_policy().cluster_id(id).send().await;
+    let Some(answer) = gaps.known(AUTO_TERMINATION, answer) else { return };
+    let timeout = answer.auto_termination_policy().and_then(|policy| policy.idle_timeout());
+    details.auto_termination_policy = Some(timeout.is_some());
+    details.idle_timeout_seconds = timeout;
+}
+
+/// The newest steps, newest first, which is how EMR lists them.
+async fn steps(client: &Client, id: &str, gaps: &mut Gaps) -> Option<Vec<StepSummary>> {
+    let mut pages = client.list_steps().cluster_id(id).into_paginator().items().send();
+    let mut steps = Vec::new();
+    while steps.len() < STEPS_READ {
+        match pages.next().await {
+            Some(step) => steps.push(gaps.known(STEPS, step)?),
+            None => break,
+        }
+    }
+    Some(steps)
+}
+
+fn count_steps(details: &mut EmrCluster, steps: &[StepSummary]) {
+    let in_states = |states: &[StepState]| {
+        let state_of =
+            |step: &StepSummary| step.status().and_then(|status| status.state().cloned());
+        steps.iter().filter(|step| state_of(step).is_some_and(|s| states.contains(&s))).count()
+            as i64
+    };
+    details.active_steps =
+        Some(in_states(&[StepState::Pending, StepState::Running, StepState::CancelPending]));
+    details.failed_steps = Some(in_states(&[StepState::Failed]));
+    details.last_step_ended_at =
+        steps.iter().filter_map(|step| instant(step.status()?.timeline()?.end_date_time()?)).max();
+}
+
+async fn groups(client: &Client, id: &str, gaps: &mut Gaps) -> Option<Vec<Group>> {
+    let answer = client.list_instance_groups().cluster_id(id).into_paginator().items().send();
+    let groups = gaps.known(GROUPS, answer.try_collect().await)?;
+    Some(groups.iter().map(Group::of_group).filter(Group::exists).collect())
+}
+
+/// Fleets tell capacity in units of their own: their nodes are counted one by one.
+async fn fleets(client: &Client, id: &str, gaps: &mut Gaps) -> Option<Vec<Group>> {
+    let answer = client.list_instance_fleets().cluster_id(id).into_paginator().items().send();
+    let fleets = gaps.known(FLEETS, answer.try_collect().await)?;
+    let request = client.list_instances().cluster_id(id).instance_states(InstanceState::Running);
+    let answer = request.into_paginator().items().send().try_collect().await;
+    let instances = gaps.known(INSTANCES, answer);
+    let groups = fleets.iter().map(|fleet| Group::of_fleet(fleet, instances.as_deref()));
+    Some(groups.filter(Group::exists).collect())
+}
+
+/// Sums the groups up by role.
+fn count_nodes(details: &mut EmrCluster, groups: &[Group]) {
+    let of = |role: Role| groups.iter().filter(move |group| group.role == role);
+    let nodes = |role: Role| of(role).map(Group::running_nodes).sum::<Option<i64>>();
+    let instance_type = |role: Role| {
+        let types: Option<Vec<Vec<&str>>> = of(role).map(Group::instance_types).collect();
+        only_owned(types.map(|types| types.concat()))
+    };
+    details.group_autoscaling = Some(groups.iter().any(|group| group.autoscaling));
+    details.primary_nodes = nodes(Role::Master);
+    details.core_nodes = nodes(Role::Core);
+    details.task_nodes = nodes(Role::Task);
+    details.primary_instance_type = instance_type(Role::Master);
+    details.core_instance_type = instance_type(Role::Core);
+    details.task_instance_type = instance_type(Role::Task);
+    details.task_on_demand_nodes = of(Role::Task)
+        .map(|group| Some(group.running_nodes()? - group.spot_nodes()?))
+        .sum::<Option<i64>>();
+    details.ebs_gib = groups.iter().map(Group::ebs_gib).sum::<Option<i64>>();
+    let volumes: Option<Vec<Vec<&str>>> = groups.iter().map(Group::volume_types).collect();
+    details.ebs_type = only_owned(volumes.map(|volumes| volumes.concat()));
+}

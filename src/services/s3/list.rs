@@ -1,0 +1,187 @@
+//! Lists S3 buckets. A bucket is asked about in its own region: others answer with a redirect.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::{Bucket, ReplicationRuleStatus};
+use jiff::Timestamp;
+
+use super::S3Bucket;
+use super::lifecycle::Lifecycle;
+use crate::aws::{self, Scope};
+use crate::model::Resource;
+use crate::services::listing::{
+    Found, Gap, Gaps, Inventory, each, instant, list_failed, partition, resource,
+};
+
+const LIST_BUCKETS: &str = "s3:ListBuckets";
+const LOCATION: &str = "s3:GetBucketLocation";
+const VERSIONING: &str = "s3:GetBucketVersioning";
+const LIFECYCLE: &str = "s3:GetBucketLifecycleConfiguration";
+const REPLICATION: &str = "s3:GetBucketReplication";
+const TIERING: &str = "s3:ListBucketIntelligentTieringConfigurations";
+const REQUEST_METRICS: &str = "s3:ListBucketMetricsConfigurations";
+const TAGGING: &str = "s3:GetBucketTagging";
+const UPLOADS: &str = "s3:ListMultipartUploads";
+
+/// Lists the buckets that lie in a region, tagged or not.
+pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Error> {
+    let client = scope.s3();
+    let mut inventory = Inventory::default();
+    match buckets(scope, &client).await {
+        Ok((buckets, gaps)) => {
+            let found = each(buckets, |bucket| found(scope, &client, bucket)).await;
+            inventory.add(&S3Bucket::KIND, Ok(found));
+            inventory.gaps.extend(gaps);
+        }
+        Err(gap) => inventory.add(&S3Bucket::KIND, Err(gap)),
+    }
+    inventory.finish()
+}
+
+/// The region's buckets, and those whose region could not be learnt.
+///
+/// S3 answers only for the region of its endpoint when asked so; what other implementations answer
+/// beside it is left out here.
+async fn buckets(scope: &Scope, client: &Client) -> Result<(Vec<Bucket>, Vec<Gap>), Gap> {
+    let all = client
+        .list_buckets()
+        .bucket_region(&scope.region)
+        .into_paginator()
+        .send()
+        .try_collect()
+        .await
+        .map_err(list_failed(LIST_BUCKETS))?;
+    let all: Vec<_> = all.into_iter().flat_map(|page| page.buckets.unwrap_or_default()).collect();
+    let regions = each(&all, |bucket| region(client, bucket)).await;
+    let mut here = Vec::new();
+    let mut gaps = Vec::new();
+    for (bucket, region) in all.into_iter().zip(regions) {
+        match region {
+            Ok(region) if region == scope.region => here.push(bucket),
+            Ok(_) => {}
+            Err(unknown) => gaps.extend(unknown),
+        }
+    }
+    Ok((here, gaps))
+}
+
+async fn region(client: &Client, bucket: &Bucket) -> Result<String, Vec<Gap>> {
+    if let Some(region) = bucket.bucket_region().filter(|region| !region.is_empty()) {
+        return Ok(region.to_owned());
+    }
+    let name = bucket.name().unwrap_or_default();
+    let mut gaps = Gaps::of(name);
+    let answer = client.get_bucket_location().bucket(name).send().await;
+    let Some(location) = gaps.known(LOCATION, answer) else {
+        return Err(gaps.into_vec());
+    };
+    // Two answers are older than the names of regions.
+    let location = location.location_constraint().map_or("", |location| location.as_str());
+    Ok(match location {
+        "" => "us-east-1",
+        "EU" => "eu-west-1",
+        region => region,
+    }
+    .to_owned())
+}
+
+async fn found(scope: &Scope, client: &Client, bucket: Bucket) -> Found {
+    let name = bucket.name().unwrap_or_default();
+    let mut gaps = Gaps::of(name);
+    let mut details = S3Bucket::default();
+
+    let answer = client.get_bucket_versioning().bucket(name).send().await;
+    details.versioning = gaps
+        .known(VERSIONING, answer)
+        .map(|versioning| versioning.status().map_or("Never", |status| status.as_str()).to_owned());
+
+    let answer = client.get_bucket_lifecycle_configuration().bucket(name).send().await;
+    let lifecycle = gaps.known_unless("NoSuchLifecycleConfiguration", LIFECYCLE, answer);
+    if let Some(configuration) = lifecycle {
+        let lifecycle = configuration.map(|found| Lifecycle::of(found.rules())).unwrap_or_default();
+        details.lifecycle_rules = Some(lifecycle.rules);
+        details.abort_uploads_after_days = lifecycle.abort_uploads_after_days;
+        details.expire_noncurrent_after_days = lifecycle.expire_noncurrent_after_days;
+        details.transitions = Some(lifecycle.transitions);
+        details.transition_classes = Some(lifecycle.transition_classes);
+    }
+
+    let answer = client.get_bucket_replication().bucket(name).send().await;
+    let replication =
+        gaps.known_unless("ReplicationConfigurationNotFoundError", REPLICATION, answer);
+    details.replication = replication.map(|answer| {
+        let rules = answer.and_then(|answer| answer.replication_configuration);
+        rules.is_some_and(|replication| {
+            replication.rules().iter().any(|rule| rule.status == ReplicationRuleStatus::Enabled)
+        })
+    });
+
+    details.intelligent_tiering_configurations =
+        tiering_configurations(client, name, &mut gaps).await;
+    details.request_metric_filters = request_metric_filters(client, name, &mut gaps).await;
+
+    // Each page is a paid request: the first one tells enough.
+    let answer = client.list_multipart_uploads().bucket(name).send().await;
+    if let Some(uploads) = gaps.known(UPLOADS, answer) {
+        let begun = uploads.uploads().iter().filter_map(|upload| instant(upload.initiated()?));
+        details.oldest_incomplete_upload_at = begun.min();
+        details.incomplete_uploads = Some(uploads.uploads().len() as i64);
+        details.incomplete_uploads_truncated = Some(uploads.is_truncated().unwrap_or(false));
+    }
+
+    let answer = client.get_bucket_tagging().bucket(name).send().await;
+    let tags: BTreeMap<_, _> = gaps
+        .known_unless("NoSuchTagSet", TAGGING, answer)
+        .flatten()
+        .map(|answer| answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
+        .unwrap_or_default();
+
+    let resource = Resource {
+        arn: Some(bucket.bucket_arn().map_or_else(
+            || format!("arn:{}:s3:::{name}", partition(&scope.region)),
+            ToOwned::to_owned,
+        )),
+        created_at: bucket.creation_date().and_then(instant),
+        tags,
+        ..resource(scope, &S3Bucket::KIND, name, details.into_values())
+    };
+    gaps.found(resource)
+}
+
+/// The SDK has no paginator for the lists of a bucket's configurations.
+async fn tiering_configurations(client: &Client, name: &str, gaps: &mut Gaps) -> Option<i64> {
+    let mut count = 0;
+    let mut token = None;
+    loop {
+        let request = client.list_bucket_intelligent_tiering_configurations().bucket(name);
+        let answer = request.set_continuation_token(token.clone()).send().await;
+        let page = gaps.known(TIERING, answer)?;
+        count += page.intelligent_tiering_configuration_list().len() as i64;
+        let next = next_page(page.is_truncated(), page.next_continuation_token);
+        if next.is_none() || next == token {
+            return Some(count);
+        }
+        token = next;
+    }
+}
+
+async fn request_metric_filters(client: &Client, name: &str, gaps: &mut Gaps) -> Option<i64> {
+    let mut count = 0;
+    let mut token = None;
+    loop {
+        let request = client.list_bucket_metrics_configurations().bucket(name);
+        let answer = request.set_continuation_token(token.clone()).send().await;
+        let page = gaps.known(REQUEST_METRICS, answer)?;
+        count += page.metrics_configuration_list().len() as i64;
+        let next = next_page(page.is_truncated(), page.next_continuation_token);
+        if next.is_none() || next == token {
+            return Some(count);
+        }
+        token = next;
+    }
+}
+
+fn next_page(is_truncated: Option<bool>, token: Option<String>) -> Option<String> {
+    token.filter(|token| is_truncated == Some(true) && !token.is_empty())
+}
