@@ -3,6 +3,8 @@
 //! from here.
 
 pub mod emr;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod lambda;
 pub mod listing;
 pub mod msk;

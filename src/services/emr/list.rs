@@ -1,5 +1,7 @@
 //! Lists EMR clusters that are alive, and their instance groups and fleets.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_emr::Client;
 use aws_sdk_emr::types::{
     Cluster, ClusterState, ClusterSummary, InstanceCollectionType, InstanceState, StepState,
@@ -12,7 +14,7 @@ use super::{EmrCluster, EmrInstanceGroup, EmrServerlessApplication, serverless};
 use crate::aws::{self, Scope};
 use crate::model::Resource;
 use crate::services::listing::{
-    Found, Gap, Gaps, Inventory, each, instant, list_failed, listed, resource, text,
+    Found, Gap, Gaps, Inventory, each, instant, list_failed, listed, only, resource, text,
 };
 
 // IAM calls the service by its old name.
@@ -117,7 +119,7 @@ async fn found(scope: &Scope, client: &Client, summary: ClusterSummary) -> Found
         count_nodes(&mut details, groups);
     }
 
-    let tags: std::collections::BTreeMap<_, _> = cluster
+    let tags: BTreeMap<_, _> = cluster
         .iter()
         .flat_map(|cluster| cluster.tags())
         .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
@@ -143,7 +145,7 @@ fn group_resource(
     scope: &Scope,
     cluster_id: &str,
     group: Group,
-    tags: &std::collections::BTreeMap<String, String>,
+    tags: &BTreeMap<String, String>,
 ) -> Resource {
     let id = group.id.clone();
     let (name, state, created_at) = (group.name.clone(), group.state.clone(), group.created_at);
@@ -151,7 +153,7 @@ fn group_resource(
         cluster_id: Some(cluster_id.to_owned()),
         ebs_gib_per_node: group.ebs_gib_per_node(),
         ebs_type: group.ebs_type(),
-        instance_type: only_owned(group.instance_types()),
+        instance_type: group.instance_types().and_then(only),
         role: Some(group.role.as_str().to_owned()),
         collection: Some(group.collection.to_owned()),
         running_nodes: group.running_nodes(),
@@ -166,10 +168,6 @@ fn group_resource(
         tags: tags.clone(),
         ..resource(scope, &EmrInstanceGroup::KIND, &id, details.into_values())
     }
-}
-
-fn only_owned(types: Option<Vec<&str>>) -> Option<String> {
-    crate::services::listing::only(types?)
 }
 
 fn described(cluster: &Cluster) -> EmrCluster {
@@ -262,10 +260,7 @@ async fn fleets(client: &Client, id: &str, gaps: &mut Gaps) -> Option<Vec<Group>
 fn count_nodes(details: &mut EmrCluster, groups: &[Group]) {
     let of = |role: Role| groups.iter().filter(move |group| group.role == role);
     let nodes = |role: Role| of(role).map(Group::running_nodes).sum::<Option<i64>>();
-    let instance_type = |role: Role| {
-        let types: Option<Vec<Vec<&str>>> = of(role).map(Group::instance_types).collect();
-        only_owned(types.map(|types| types.concat()))
-    };
+    let instance_type = |role: Role| only_of(of(role), Group::instance_types);
     details.group_autoscaling = Some(groups.iter().any(|group| group.autoscaling));
     details.primary_nodes = nodes(Role::Master);
     details.core_nodes = nodes(Role::Core);
@@ -277,6 +272,20 @@ fn count_nodes(details: &mut EmrCluster, groups: &[Group]) {
         .map(|group| Some(group.running_nodes()? - group.spot_nodes()?))
         .sum::<Option<i64>>();
     details.ebs_gib = groups.iter().map(Group::ebs_gib).sum::<Option<i64>>();
-    let volumes: Option<Vec<Vec<&str>>> = groups.iter().map(Group::volume_types).collect();
-    details.ebs_type = only_owned(volumes.map(|volumes| volumes.concat()));
+    details.ebs_type = only_of(groups.iter(), Group::volume_types);
 }
+
+/// The only text that `texts` gives of the groups that have nodes; of all groups when none has.
+fn only_of<'g>(
+    groups: impl Iterator<Item = &'g Group>,
+    texts: fn(&'g Group) -> Option<Vec<&'g str>>,
+) -> Option<String> {
+    let (empty, running): (Vec<_>, Vec<_>) =
+        groups.partition(|group| group.running_nodes() == Some(0));
+    let groups = if running.is_empty() { empty } else { running };
+    let texts: Option<Vec<Vec<&str>>> = groups.into_iter().map(texts).collect();
+    only(texts?.concat())
+}
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,8 @@ fn described(application: &Application) -> EmrServerlessApplication {
             .collect::<Option<_>>()?;
         // The order of a map is not the same twice, and a sum of doubles depends on it.
         sizes.sort_by(f64::total_cmp);
-        Some(sizes.iter().sum())
+        // Not `sum`: of nothing it is -0.
+        Some(sizes.iter().fold(0.0, |sum, size| sum + size))
     };
     let auto_stop = application.auto_stop_configuration();
     EmrServerlessApplication {

@@ -202,7 +202,7 @@ fn qualifier(config: &ProvisionedConcurrencyConfigListItem) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
+mod parse_tests {
     use super::*;
 
     #[test]
@@ -215,3 +215,6 @@ mod tests {
         assert_eq!(read("-"), None);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,3 +113,6 @@ fn broker_ids(nodes: &[NodeInfo]) -> String {
     ids.dedup();
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,3 +150,6 @@ pub(super) fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
         .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,3 +185,6 @@ async fn request_metric_filters(client: &Client, name: &str, gaps: &mut Gaps) ->
 fn next_page(is_truncated: Option<bool>, token: Option<String>) -> Option<String> {
     token.filter(|token| is_truncated == Some(true) && !token.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

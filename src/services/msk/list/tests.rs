@@ -1,0 +1,203 @@
+use insta::assert_json_snapshot;
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::services::fake::{self, Reply, gaps, known, now};
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:kafka:eu-west-1:111111111111:cluster/{name}/7f1e")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "reads better with json! in place")]
+fn cluster(name: &str, more: Json) -> Json {
+    let mut cluster = json!({
+        "clusterType": "PROVISIONED",
+        "clusterArn": arn(name),
+        "clusterName": name,
+        "creationTime": "2024-05-02T09:30:00.000Z",
+        "currentVersion": "K3AEGXETSR30VB",
+        "state": "ACTIVE",
+    });
+    cluster.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    cluster
+}
+
+fn standard() -> Json {
+    json!({
+        "tags": { "Env": "prod", "team": "payments" },
+        "provisioned": {
+            "brokerNodeGroupInfo": {
+                "brokerAZDistribution": "DEFAULT",
+                "clientSubnets": ["subnet-a", "subnet-b", "subnet-c"],
+                "instanceType": "kafka.m5.2xlarge",
+                "securityGroups": ["sg-1"],
+                "storageInfo": { "ebsStorageInfo": {
+                    "provisionedThroughput": { "enabled": true, "volumeThroughput": 250 },
+                    "volumeSize": 1000
+                } },
+                "zoneIds": ["euw1-az1", "euw1-az2", "euw1-az3"]
+            },
+            "currentBrokerSoftwareInfo": { "kafkaVersion": "3.6.0", "configurationRevision": 2 },
+            "enhancedMonitoring": "PER_BROKER",
+            "numberOfBrokerNodes": 3,
+            "openMonitoring": { "prometheus": {
+                "jmxExporter": { "enabledInBroker": false },
+                "nodeExporter": { "enabledInBroker": true }
+            } },
+            "storageMode": "TIERED"
+        }
+    })
+}
+
+fn express() -> Json {
+    json!({ "provisioned": {
+        "brokerNodeGroupInfo": {
+            "clientSubnets": ["subnet-a", "subnet-b", "subnet-c"],
+            "instanceType": "express.m7g.large"
+        },
+        "currentBrokerSoftwareInfo": { "kafkaVersion": "3.8.x" },
+        "enhancedMonitoring": "DEFAULT",
+        "numberOfBrokerNodes": 3,
+        "rebalancing": { "status": "ACTIVE" }
+    } })
+}
+
+fn serverless() -> Json {
+    json!({
+        "clusterType": "SERVERLESS",
+        "serverless": { "vpcConfigs": [{ "subnetIds": ["subnet-a"] }] }
+    })
+}
+
+fn nodes(ids: &[f64]) -> Vec<Json> {
+    ids.iter()
+        .map(|id| json!({ "nodeType": "BROKER", "brokerNodeInfo": { "brokerId": id } }))
+        .collect()
+}
+
+/// Three pages, the second of them empty, as AWS's own lists sometimes are.
+fn pages(token: &str) -> Reply {
+    Reply::json(match token {
+        "" => json!({
+            "clusterInfoList": [cluster("orders", standard())],
+            "nextToken": "page/2=="
+        }),
+        "page/2==" => json!({ "clusterInfoList": [], "nextToken": "page/3" }),
+        _ => json!({ "clusterInfoList": [
+            cluster("serverless", serverless()),
+            cluster("express", express()),
+        ] }),
+    })
+}
+
+#[tokio::test]
+async fn clusters_of_all_types_are_listed_over_all_pages() {
+    let (scope, asked) = fake::scope(|request| match request.operation.as_str() {
+        "GET /api/v2/clusters" => pages(request.get("nextToken")),
+        // A controller of KRaft mode is a node, and no broker. Ids are doubles, in no order.
+        operation if operation.ends_with("/nodes") => Reply::json(match request.get("nextToken") {
+            "" => json!({ "nodeInfoList": nodes(&[3.0, 1.0]), "nextToken": "b" }),
+            _ => json!({ "nodeInfoList": [
+                nodes(&[2.0])[0],
+                { "nodeType": "CONTROLLER", "controllerNodeInfo": { "endpoints": ["c-1"] } },
+                { "nodeType": "BROKER", "brokerNodeInfo": { "brokerId": 2.5 } },
+                { "nodeType": "BROKER", "brokerNodeInfo": {} },
+            ] }),
+        }),
+        other => panic!("{other}"),
+    })
+    .await;
+    let inventory = list(&scope, now()).await.unwrap();
+    let ids: Vec<_> = inventory.resources.iter().map(|cluster| cluster.id.as_str()).collect();
+    assert_eq!(ids, ["express", "orders", "serverless"]);
+    assert_eq!(asked.count("GET /api/v2/clusters"), 3);
+    assert_eq!(gaps(&inventory), []);
+
+    let orders = &inventory.resources[1];
+    assert_eq!(orders.arn.as_deref(), Some(arn("orders").as_str()));
+    assert_eq!(orders.state.as_deref(), Some("ACTIVE"));
+    assert_eq!(orders.created_at.unwrap().to_string(), "2024-05-02T09:30:00Z");
+    assert_eq!(orders.tags["Env"], "prod");
+    assert!(inventory.resources[0].tags.is_empty());
+    let details: Vec<_> = inventory.resources.iter().map(known).collect();
+    assert_json_snapshot!(details, @r#"
+    [
+      {
+        "broker_family": "express",
+        "broker_ids": "1,2,3",
+        "brokers": "3",
+        "cluster_type": "PROVISIONED",
+        "enhanced_monitoring": "DEFAULT",
+        "instance_type": "express.m7g.large",
+        "kafka_version": "3.8.x",
+        "open_monitoring": "false",
+        "zones": "3"
+      },
+      {
+        "broker_family": "standard",
+        "broker_ids": "1,2,3",
+        "brokers": "3",
+        "cluster_type": "PROVISIONED",
+        "enhanced_monitoring": "PER_BROKER",
+        "instance_type": "kafka.m5.2xlarge",
+        "kafka_version": "3.6.0",
+        "open_monitoring": "true",
+        "provisioned_throughput_mib_per_s": "250",
+        "storage_mode": "TIERED",
+        "volume_gib": "1000",
+        "zones": "3"
+      },
+      {
+        "cluster_type": "SERVERLESS"
+      }
+    ]
+    "#);
+}
+
+#[tokio::test]
+async fn a_cluster_whose_nodes_are_denied_is_listed_without_its_broker_ids() {
+    let (scope, _) = fake::scope(|request| match request.operation.as_str() {
+        "GET /api/v2/clusters" => {
+            Reply::json(json!({ "clusterInfoList": [cluster("orders", standard())] }))
+        }
+        _ => Reply::json_error(403, "AccessDeniedException"),
+    })
+    .await;
+    let inventory = list(&scope, now()).await.unwrap();
+    assert_eq!(gaps(&inventory), [("kafka:ListNodes", "orders", "denied")]);
+    let details = known(&inventory.resources[0]);
+    assert_eq!(details.get("broker_ids"), None);
+    assert_eq!(details["brokers"], "3");
+}
+
+#[tokio::test]
+async fn a_denied_list_is_an_error() {
+    let (scope, _) = fake::scope(|_| Reply::json_error(403, "AccessDeniedException")).await;
+    assert_eq!(list(&scope, now()).await.unwrap_err().reason(), "denied");
+}
+
+#[tokio::test]
+async fn a_list_that_fails_on_a_later_page_is_an_error_and_no_shorter_list() {
+    let (scope, _) = fake::scope(|request| match request.get("nextToken") {
+        "" => pages(""),
+        _ => Reply::json_error(500, "InternalServerErrorException"),
+    })
+    .await;
+    assert_eq!(list(&scope, now()).await.unwrap_err().reason(), "server");
+}
+
+#[tokio::test]
+async fn of_two_clusters_of_one_name_the_one_that_stays_is_kept() {
+    let (scope, _) = fake::scope(|request| match request.operation.as_str() {
+        "GET /api/v2/clusters" => Reply::json(json!({ "clusterInfoList": [
+            cluster("orders", json!({ "state": "DELETING" })),
+            cluster("orders", json!({ "state": "CREATING", "provisioned": {} })),
+        ] })),
+        _ => Reply::json(json!({ "nodeInfoList": [] })),
+    })
+    .await;
+    let inventory = list(&scope, now()).await.unwrap();
+    assert_eq!(inventory.resources.len(), 1);
+    assert_eq!(inventory.resources[0].state.as_deref(), Some("CREATING"));
+    assert_eq!(known(&inventory.resources[0])["broker_ids"], "");
+}
