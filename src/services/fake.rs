@@ -1,7 +1,7 @@
 //! A stand-in for AWS in the tests of listings: answers each request as a test says, on a loopback
 //! port, and remembers what was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -9,8 +9,9 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Response, Uri};
 use serde_json::{Value as Json, json};
 
+use crate::aws::error::iam_action;
 use crate::aws::{self, Access, Ledger, Scope};
-use crate::model::{Resource, Value};
+use crate::model::{Resource, Usd, Value};
 
 /// A request as AWS would see it.
 #[derive(Debug, Clone)]
@@ -118,25 +119,43 @@ impl Reply {
 }
 
 /// Requests that were made.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Asked(Arc<Mutex<Vec<Request>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    requests: Arc<Mutex<Vec<Request>>>,
+    ledger: Arc<Ledger>,
+}
 
 impl Asked {
     /// How often that operation was asked.
     pub(crate) fn count(&self, operation: &str) -> usize {
-        self.0.lock().unwrap().iter().filter(|request| request.operation == operation).count()
+        let requests = self.requests.lock().unwrap();
+        requests.iter().filter(|request| request.operation == operation).count()
     }
+
+    /// The IAM actions that all requests needed.
+    pub(crate) fn iam_actions(&self) -> BTreeSet<String> {
+        let requests = self.ledger.drain().into_iter();
+        let names = requests.map(|request| format!("{}:{}", request.api, request.operation));
+        names.map(|name| iam_action(&name).to_owned()).collect()
+    }
+}
+
+/// A service's IAM actions, to compare with [`Asked::iam_actions`].
+pub(crate) fn granted(service: &super::Service) -> BTreeSet<String> {
+    service.iam_actions.iter().map(ToString::to_string).collect()
 }
 
 /// A scope (account 111111111111, eu-west-1) whose AWS is `answer`.
 pub(crate) async fn scope(
     answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
 ) -> (Scope, Asked) {
-    let asked = Asked::default();
-    let (log, answer) = (asked.clone(), Arc::new(answer));
+    let month = "2026-03".parse().unwrap();
+    let ledger = Arc::new(Ledger::new("20".parse().unwrap(), month, Usd::ZERO));
+    let asked = Asked { requests: Arc::default(), ledger: ledger.clone() };
+    let (log, answer) = (asked.requests.clone(), Arc::new(answer));
     let handle = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
         let request = Request::of(&method, &uri, &headers, &String::from_utf8_lossy(&body));
-        log.0.lock().unwrap().push(request.clone());
+        log.lock().unwrap().push(request.clone());
         let reply = answer(&request);
         async move {
             let mut response = Response::builder().status(reply.status);
@@ -166,13 +185,8 @@ pub(crate) async fn scope(
     for limit in config.limits.values_mut() {
         *limit = 10_000.0;
     }
-    let access = Access::connect_to(&endpoint, "key", "secret", &config, ledger()).await.unwrap();
+    let access = Access::connect_to(&endpoint, "key", "secret", &config, ledger).await.unwrap();
     (access.scopes().remove(0), asked)
-}
-
-fn ledger() -> Arc<Ledger> {
-    let month = "2026-03".parse().unwrap();
-    Arc::new(Ledger::new("20".parse().unwrap(), month, crate::model::Usd::ZERO))
 }
 
 /// The details that are known, by name, as text.

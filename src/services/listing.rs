@@ -27,6 +27,10 @@ pub struct Inventory {
     /// The kinds whose lists are whole, also when they are empty. A kind that is missing here is
     /// unknown this time: what is kept of it must stay as it is.
     pub listed: Vec<&'static Kind>,
+    /// The kinds that do not exist in the region, as far as can be told: a name that does not
+    /// resolve may also be a broken resolver. They are not listed, so that an outage of it is never
+    /// read as "all is gone".
+    pub absent: Vec<&'static Kind>,
     pub gaps: Vec<Gap>,
 }
 
@@ -36,8 +40,7 @@ impl Inventory {
         self.resources.iter().filter(move |resource| resource.kind.table == kind.table)
     }
 
-    /// Adds the list of a kind, or the gap in its place. Where the service does not exist in the
-    /// region, its list is empty.
+    /// Adds the list of a kind, or the gap in its place.
     pub(crate) fn add(&mut self, kind: &'static Kind, list: Result<Vec<Found>, Gap>) {
         match list {
             Ok(found) => {
@@ -54,12 +57,12 @@ impl Inventory {
                 self.resources.append(&mut resources);
                 self.listed.push(kind);
             }
-            Err(Gap { error: aws::Error::NotAvailable { .. }, .. }) => self.listed.push(kind),
+            Err(Gap { error: aws::Error::NotAvailable { .. }, .. }) => self.absent.push(kind),
             Err(gap) => self.gaps.push(gap),
         }
     }
 
-    /// The inventory, or the first error when nothing at all could be listed.
+    /// The inventory, or the first error when lists failed and none succeeded.
     pub(crate) fn finish(mut self) -> Result<Self, aws::Error> {
         if self.listed.is_empty() && !self.gaps.is_empty() {
             return Err(self.gaps.swap_remove(0).error);
@@ -231,6 +234,18 @@ pub(crate) fn partition(region: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_exist_in_the_region_is_neither_listed_nor_an_error() {
+        const KIND: Kind = crate::services::msk::MskCluster::KIND;
+        let error = aws::Error::NotAvailable { operation: "kafka:ListNodes", reason: "no".into() };
+        let gap = Gap { operation: "kafka:ListNodes", resource: String::new(), error };
+        let mut inventory = Inventory::default();
+        inventory.add(&KIND, Err(gap));
+        let inventory = inventory.finish().unwrap();
+        assert!(inventory.listed.is_empty() && inventory.gaps.is_empty());
+        assert_eq!(inventory.absent, [&KIND]);
+    }
 
     #[test]
     fn several_different_texts_are_no_single_one() {

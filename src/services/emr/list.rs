@@ -53,7 +53,7 @@ pub async fn list(scope: &Scope, now: Timestamp) -> Result<Inventory, aws::Error
         }
         Err(gap) => {
             if matches!(gap.error, aws::Error::NotAvailable { .. }) {
-                inventory.add(&EmrInstanceGroup::KIND, Ok(Vec::new()));
+                inventory.absent.push(&EmrInstanceGroup::KIND);
             }
             inventory.add(&EmrCluster::KIND, Err(gap));
         }

@@ -69,7 +69,8 @@ crate::kind! {
 }
 
 crate::kind! {
-    /// Instance groups and instance fleets of EMR clusters, one row each.
+    /// Instance groups and instance fleets of living EMR clusters, one row each, with the tags of
+    /// their cluster.
     pub struct EmrInstanceGroup: "emr_instance_groups" of "emr" {
         /// The cluster: `j-…`.
         cluster_id: Text,
@@ -79,7 +80,8 @@ crate::kind! {
         collection: Text,
         /// `ON_DEMAND` or `SPOT`; null for a fleet with both.
         market: Text,
-        /// Instance type of its running nodes; null when they are of several types.
+        /// Instance type of its running nodes, or of those that it would start; null when there are
+        /// several types.
         instance_type: Text,
         /// Nodes (of a fleet: capacity units) asked for.
         requested: Int,

@@ -9,7 +9,7 @@ use super::{Across, Empty, Metric, Part, Period, Service, Statistic, whole};
 use crate::model::{Kind, Resource};
 
 crate::kind! {
-    /// Lambda functions.
+    /// Lambda functions. Lambda does not tell when one was created: `created_at` is null.
     pub struct LambdaFunction: "lambda_functions" of "lambda" {
         /// `python3.12`; null for container images.
         runtime: Text,
@@ -41,7 +41,7 @@ crate::kind! {
         log_group: Text,
         /// Days after which its logs expire; null when they never do, or when it has no log group.
         log_retention_days: Int ["days"],
-        /// Logs stored; null when it has no log group.
+        /// Logs stored in the whole group, which functions may share; null when it has no log group.
         log_stored_bytes: Int ["bytes"],
     }
 }

@@ -24,7 +24,8 @@ crate::kind! {
         cluster_id: Text,
         /// Writer of its cluster; null for a plain instance.
         is_writer: Bool,
-        /// The instance it replicates; null when it is no read replica.
+        /// The instance or cluster it replicates, as an ARN when it lies in another region; null when it
+        /// is no read replica.
         replica_of: Text,
         /// Read replicas that it feeds.
         replicas: Int ["replicas"],

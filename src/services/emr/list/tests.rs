@@ -567,3 +567,31 @@ async fn what_more_runs_than_are_read_were_billed_is_unknown() {
     assert_eq!(details.get("initial_workers"), None);
     assert_eq!(details["architecture"], "ARM64");
 }
+
+#[tokio::test]
+async fn the_policy_grants_exactly_what_is_asked() {
+    let (scope, asked) = fake::scope(|request| match request.operation.as_str() {
+        "ListClusters" => Reply::json(json!({ "Clusters": [summary("j-1"), summary("j-2")] })),
+        "DescribeCluster" => match request.get("ClusterId") {
+            "j-1" => described("j-1", "INSTANCE_GROUP"),
+            id => described(id, "INSTANCE_FLEET"),
+        },
+        "GET /applications" => {
+            Reply::json(json!({ "applications": [application("00a", "STARTED")] }))
+        }
+        "GET /applications/00a" => {
+            Reply::json(json!({ "application": application_details("00a") }))
+        }
+        "GET /applications/00a/jobruns" => {
+            Reply::json(json!({ "jobRuns": [job_run("r1", "SUCCESS", None)] }))
+        }
+        "GET /applications/00a/jobruns/r1" => {
+            Reply::json(json!({ "jobRun": job_run("r1", "SUCCESS", Some(1.0)) }))
+        }
+        _ => bare(request),
+    })
+    .await;
+    let inventory = list(&scope, now()).await.unwrap();
+    assert_eq!(gaps(&inventory), []);
+    assert_eq!(asked.iam_actions(), fake::granted(&super::super::SERVICE));
+}

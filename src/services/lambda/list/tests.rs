@@ -120,6 +120,7 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
     .await;
     let inventory = list(&scope, now()).await.unwrap();
     assert_eq!(gaps(&inventory), []);
+    assert_eq!(asked.iam_actions(), fake::granted(&super::super::SERVICE));
     let ids: Vec<_> = inventory.resources.iter().map(|function| function.id.as_str()).collect();
     assert_eq!(ids, ["image", "managed", "odd", "scoring"]);
     assert_eq!(inventory.resources[3].tags["team"], "risk");

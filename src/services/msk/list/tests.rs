@@ -112,6 +112,7 @@ async fn clusters_of_all_types_are_listed_over_all_pages() {
     assert_eq!(ids, ["express", "orders", "serverless"]);
     assert_eq!(asked.count("GET /api/v2/clusters"), 3);
     assert_eq!(gaps(&inventory), []);
+    assert_eq!(asked.iam_actions(), fake::granted(&super::super::SERVICE));
 
     let orders = &inventory.resources[1];
     assert_eq!(orders.arn.as_deref(), Some(arn("orders").as_str()));

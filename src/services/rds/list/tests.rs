@@ -366,7 +366,7 @@ async fn snapshots_of_all_types_are_listed_and_names_may_be_shared() {
 
 #[tokio::test]
 async fn reserved_instances_are_listed_with_their_tags_and_prices() {
-    let (scope, _) = fake::scope(|request| match request.operation.as_str() {
+    let (scope, asked) = fake::scope(|request| match request.operation.as_str() {
         "DescribeReservedDBInstances" => page(
             request,
             "ReservedDBInstances",
@@ -403,6 +403,7 @@ async fn reserved_instances_are_listed_with_their_tags_and_prices() {
     let inventory = list(&scope, now()).await.unwrap();
     assert_eq!(gaps(&inventory), []);
     assert_eq!(inventory.resources[0].tags["team"], "ledger");
+    assert_eq!(asked.iam_actions(), fake::granted(&super::super::SERVICE));
     assert_json_snapshot!(known(&inventory.resources[0]), @r#"
     {
       "ends_at": "2026-09-01T00:00:00Z",

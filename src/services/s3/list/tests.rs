@@ -193,7 +193,8 @@ async fn only_the_buckets_of_the_region_are_asked_about() {
     let ids: Vec<_> = inventory.resources.iter().map(|bucket| bucket.id.as_str()).collect();
     assert_eq!(ids, ["here", "old", "oldest"]);
     assert_eq!(gaps(&inventory), [("s3:GetBucketLocation", "lost", "denied")]);
-    assert_eq!(asked.count("GET /elsewhere?versioning"), 0);
+    assert_eq!(asked.count("GET /elsewhere/?versioning"), 0);
+    assert_eq!(asked.iam_actions(), fake::granted(&super::super::SERVICE));
 }
 
 #[tokio::test]
