@@ -1,1 +1,8 @@
-//! (to be written)
+//! What centime says, and where: [`prometheus`] and [`web`] when asked, [`slack`] unasked.
+//!
+//! What is said is decided by pure functions (`families`, `render`) that tests compare with
+//! snapshots; what carries it knows nothing of cost.
+
+pub mod prometheus;
+pub mod slack;
+pub mod web;

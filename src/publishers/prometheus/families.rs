@@ -1,0 +1,450 @@
+//! From the snapshot to metric families: pure, sorted, no series twice.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::catalogue::{self as metrics, Metric};
+use super::fold::{Config, Fold, OTHER};
+use super::snapshot::{CostCell, Histogram, Snapshot};
+use crate::model::time::start_of;
+use crate::model::{Day, Usd};
+
+/// A metric with its series, ordered by label values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family<'a> {
+    pub metric: &'static Metric,
+    pub series: Vec<Series<'a>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series<'a> {
+    /// One value for each label of the metric, in its order.
+    pub labels: Vec<Cow<'a, str>>,
+    pub value: Value,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Number(f64),
+    Histogram(Box<Histogram>),
+}
+
+/// All families that have a series, in the order of the catalogue.
+pub fn families(snapshot: &Snapshot, config: Config) -> Vec<Family<'_>> {
+    let fold = Fold::of(snapshot, config);
+    let mut families = Families::default();
+    cost(snapshot, &fold, &mut families);
+    inventory(snapshot, &fold, &mut families);
+    findings(snapshot, &fold, &mut families);
+    sources(snapshot, &mut families);
+    aws(snapshot, &mut families);
+    notifications(snapshot, &mut families);
+    store(snapshot, &mut families);
+    program(snapshot, &mut families);
+    families.0
+}
+
+/// Rows of one family: label values and a value.
+type Rows<'a, V> = Vec<(Vec<Cow<'a, str>>, V)>;
+
+#[derive(Debug, Default)]
+struct Families<'a>(Vec<Family<'a>>);
+
+impl<'a> Families<'a> {
+    /// Rows with the same labels become one by `merge`.
+    fn add<V: Copy>(
+        &mut self,
+        metric: &'static Metric,
+        mut rows: Rows<'a, V>,
+        merge: impl Fn(V, V) -> V,
+        value: impl Fn(V) -> Value,
+    ) {
+        rows.sort_by(|(labels, _), (other, _)| labels.cmp(other));
+        let mut merged: Rows<'a, V> = Vec::with_capacity(rows.len());
+        for (labels, next) in rows {
+            match merged.last_mut() {
+                Some((last, kept)) if *last == labels => *kept = merge(*kept, next),
+                _ => merged.push((labels, next)),
+            }
+        }
+        let series: Vec<_> = merged
+            .into_iter()
+            .map(|(labels, kept)| Series { labels, value: value(kept) })
+            .collect();
+        if !series.is_empty() {
+            self.0.push(Family { metric, series });
+        }
+    }
+
+    /// Money is added up exactly, then becomes a double.
+    fn usd(&mut self, metric: &'static Metric, rows: Rows<'a, Usd>) {
+        self.add(metric, rows, |a, b| a + b, |usd| Value::Number(usd.to_f64()));
+    }
+
+    fn count(&mut self, metric: &'static Metric, rows: Rows<'a, u64>) {
+        self.add(metric, rows, u64::saturating_add, |count| Value::Number(count as f64));
+    }
+
+    /// For what does not add up, the larger of two is kept.
+    fn number(&mut self, metric: &'static Metric, rows: Rows<'a, f64>) {
+        self.add(metric, rows, f64::max, Value::Number);
+    }
+
+    fn durations(&mut self, metric: &'static Metric, rows: Rows<'a, &'a Histogram>) {
+        self.add(metric, rows, |first, _| first, |it| Value::Histogram(Box::new(*it)));
+    }
+
+    /// A family without labels; absent when its value is not known.
+    fn single(&mut self, metric: &'static Metric, value: Option<f64>) {
+        self.number(metric, value.map(|value| (Vec::new(), value)).into_iter().collect());
+    }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    // Whole seconds: facts about hours and days need no fraction.
+    at.as_second() as f64
+}
+
+fn day_seconds(day: Day) -> f64 {
+    seconds(start_of(day))
+}
+
+fn flag(value: bool) -> f64 {
+    if value { 1.0 } else { 0.0 }
+}
+
+fn cost<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>) {
+    let cost = &snapshot.cost;
+    let cells = |cells: &'a [CostCell]| -> Rows<'a, Usd> {
+        cells
+            .iter()
+            .map(|cell| {
+                let labels = vec![
+                    fold.value("account", &cell.account),
+                    cell.aws_service.into(),
+                    fold.value("aws_region", &cell.aws_region),
+                ];
+                (labels, cell.usd)
+            })
+            .collect()
+    };
+    let services = |cells: &'a [super::snapshot::ServiceCost]| -> Rows<'a, Usd> {
+        cells.iter().map(|cell| (vec![cell.aws_service.into()], cell.usd)).collect()
+    };
+    families.usd(metrics::SETTLED_DAY_COST, cells(&cost.settled_day_cost));
+    families.usd(metrics::PROVISIONAL_DAY_COST, services(&cost.provisional_day_cost));
+    families.usd(metrics::MONTH_TO_DATE_COST, cells(&cost.month_to_date));
+    families.usd(metrics::PREVIOUS_MONTH_COST, cells(&cost.previous_month));
+    families.usd(metrics::PREVIOUS_MONTH_SAME_DAY_COST, services(&cost.previous_month_same_day));
+    families.usd(
+        metrics::MONTH_TO_DATE_BILLED,
+        cost.billed
+            .iter()
+            .map(|cell| {
+                (
+                    vec![fold.value("account", &cell.account), cell.record_type.as_str().into()],
+                    cell.usd,
+                )
+            })
+            .collect(),
+    );
+    families.single(metrics::SETTLED_DAY_TIMESTAMP, cost.settled_day.map(day_seconds));
+    families.single(
+        metrics::MONTH_ELAPSED,
+        cost.month_elapsed
+            .filter(|(_, days)| *days > 0)
+            .map(|(settled, days)| f64::from(settled) / f64::from(days)),
+    );
+    families.single(metrics::PREVIOUS_MONTH_FINAL, cost.previous_month_final.map(flag));
+    families.usd(
+        metrics::RESTATED,
+        cost.restated
+            .iter()
+            .flat_map(|restated| [("up", restated.up), ("down", restated.down)])
+            .map(|(direction, usd)| (vec![direction.into()], usd))
+            .collect(),
+    );
+    families.count(
+        metrics::LABEL_VALUES_FOLDED,
+        fold.folded.iter().map(|(label, folded)| (vec![(*label).into()], *folded as u64)).collect(),
+    );
+}
+
+/// Ratios of folded resources do not add up to anything, so these are left out and only counted.
+fn inventory<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>) {
+    let place = |account: &'a str, service: &'static str, region: &'a str| {
+        vec![fold.value("account", account), service.into(), fold.value("aws_region", region)]
+    };
+    let shown = || {
+        fold.watched.iter().map(|watched| {
+            let mut labels = place(&watched.account, watched.aws_service, &watched.aws_region);
+            labels.push(watched.resource.as_str().into());
+            (*watched, labels)
+        })
+    };
+    families.number(
+        metrics::RESOURCE_UTILIZATION,
+        shown()
+            .flat_map(|(watched, labels)| {
+                watched.utilization.iter().map(move |used| {
+                    let mut labels = labels.clone();
+                    labels.push(used.metric.as_str().into());
+                    labels.push(used.statistic.as_str().into());
+                    (labels, used.ratio)
+                })
+            })
+            .collect(),
+    );
+    families.number(
+        metrics::RESOURCE_INFO,
+        shown()
+            .map(|(watched, mut labels)| {
+                labels.push(watched.resource_class.as_str().into());
+                labels.push(fold.value("cost_env", &watched.cost_env));
+                labels.push(fold.value("cost_team", &watched.cost_team));
+                (labels, 1.0)
+            })
+            .collect(),
+    );
+    families.count(
+        metrics::RESOURCES,
+        snapshot
+            .inventory
+            .counts
+            .iter()
+            .map(|count| {
+                (place(&count.account, count.aws_service, &count.aws_region), count.resources)
+            })
+            .collect(),
+    );
+}
+
+fn findings<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>) {
+    let findings = &snapshot.findings;
+    families.count(
+        metrics::FINDINGS,
+        findings
+            .counts
+            .iter()
+            .map(|count| {
+                let labels = vec![
+                    fold.value("rule", &count.rule),
+                    fold.value("account", &count.account),
+                    count.status.into(),
+                ];
+                (labels, count.findings)
+            })
+            .collect(),
+    );
+    let savings = |amount: fn(&super::snapshot::Saving) -> Option<Usd>| -> Rows<'a, Usd> {
+        findings
+            .savings
+            .iter()
+            .filter_map(|saving| {
+                let labels =
+                    vec![fold.value("rule", &saving.rule), fold.value("account", &saving.account)];
+                Some((labels, amount(saving)?))
+            })
+            .collect()
+    };
+    families.usd(metrics::POTENTIAL_SAVINGS, savings(|saving| saving.effective));
+    families.usd(metrics::POTENTIAL_SAVINGS_LIST, savings(|saving| saving.list));
+    families.add(
+        metrics::FINDING_OLDEST_OPEN,
+        findings
+            .oldest_open
+            .iter()
+            .map(|(rule, at)| (vec![fold.value("rule", rule)], seconds(*at)))
+            .collect(),
+        f64::min,
+        Value::Number,
+    );
+    families.count(
+        metrics::FINDING_TRANSITIONS,
+        findings
+            .transitions
+            .iter()
+            .map(|it| (vec![fold.value("rule", &it.rule), it.to.into()], it.findings))
+            .collect(),
+    );
+    families.count(
+        metrics::RULE_RESOURCES,
+        findings
+            .results
+            .iter()
+            .flat_map(|it| {
+                [
+                    ("finding", it.finding),
+                    ("fine", it.fine),
+                    ("unknown", it.unknown),
+                    ("error", it.error),
+                ]
+                .map(|(result, count)| (vec![fold.value("rule", &it.rule), result.into()], count))
+            })
+            .collect(),
+    );
+    families.single(metrics::RULES_LAST_EVALUATION, findings.last_evaluation.map(seconds));
+}
+
+fn sources<'a>(snapshot: &'a Snapshot, families: &mut Families<'a>) {
+    use super::snapshot::Source;
+    let sources = &snapshot.sources;
+    let facts = |fact: fn(&Source) -> Option<f64>| -> Rows<'a, f64> {
+        sources
+            .iter()
+            .filter_map(|source| Some((vec![source.name.as_str().into()], fact(source)?)))
+            .collect()
+    };
+    families.number(metrics::SOURCE_UP, facts(|source| source.up.map(flag)));
+    families.number(metrics::SOURCE_LAST_SUCCESS, facts(|source| source.last_success.map(seconds)));
+    families.number(metrics::SOURCE_LAST_ATTEMPT, facts(|source| source.last_attempt.map(seconds)));
+    families.number(metrics::SOURCE_NEWEST_DAY, facts(|source| source.newest_day.map(day_seconds)));
+    let counts = |count: fn(&Source) -> u64| -> Rows<'a, u64> {
+        sources.iter().map(|source| (vec![source.name.as_str().into()], count(source))).collect()
+    };
+    families.count(metrics::SOURCE_RUNS, counts(|source| source.runs));
+    families.count(
+        metrics::SOURCE_RUN_FAILURES,
+        sources.iter().flat_map(|source| by_key(&[&source.name], &source.failures)).collect(),
+    );
+    families.count(metrics::SOURCE_ROWS, counts(|source| source.rows));
+    families.count(
+        metrics::SOURCE_ROWS_REJECTED,
+        sources.iter().flat_map(|source| by_key(&[&source.name], &source.rows_rejected)).collect(),
+    );
+    families.durations(
+        metrics::SOURCE_RUN_DURATION,
+        sources
+            .iter()
+            .map(|source| (vec![source.name.as_str().into()], &source.run_duration))
+            .collect(),
+    );
+}
+
+/// A row for each key of a map, after the labels that they share.
+fn by_key<'a>(
+    shared: &[&'a str],
+    counts: &'a std::collections::BTreeMap<String, u64>,
+) -> Rows<'a, u64> {
+    counts
+        .iter()
+        .map(|(key, count)| {
+            let labels = shared.iter().copied().chain([key.as_str()]).map(Cow::Borrowed);
+            (labels.collect(), *count)
+        })
+        .collect()
+}
+
+fn aws<'a>(snapshot: &'a Snapshot, families: &mut Families<'a>) {
+    let aws = &snapshot.aws;
+    families.count(
+        metrics::AWS_REQUESTS,
+        aws.operations
+            .iter()
+            .map(|it| (vec![it.api.as_str().into(), it.operation.as_str().into()], it.requests))
+            .collect(),
+    );
+    families.count(
+        metrics::AWS_REQUEST_FAILURES,
+        aws.operations
+            .iter()
+            .flat_map(|it| by_key(&[&it.api, &it.operation], &it.failures))
+            .collect(),
+    );
+    families.count(
+        metrics::AWS_REQUEST_RETRIES,
+        aws.apis.iter().map(|api| (vec![api.api.as_str().into()], api.retries)).collect(),
+    );
+    families.durations(
+        metrics::AWS_REQUEST_DURATION,
+        aws.apis.iter().map(|api| (vec![api.api.as_str().into()], &api.duration)).collect(),
+    );
+    families.usd(
+        metrics::OWN_COST,
+        aws.apis
+            .iter()
+            .filter_map(|api| Some((vec![api.api.as_str().into()], api.spent?)))
+            .collect(),
+    );
+    families.single(metrics::OWN_COST_DAY_LIMIT, aws.day_limit.map(Usd::to_f64));
+    families.single(metrics::OWN_COST_DAY_SPENT, aws.day_spent.map(Usd::to_f64));
+}
+
+fn notifications<'a>(snapshot: &'a Snapshot, families: &mut Families<'a>) {
+    let channels = &snapshot.notifications.channels;
+    families.count(
+        metrics::NOTIFICATIONS_SENT,
+        channels.iter().flat_map(|it| by_key(&[&it.channel], &it.sent)).collect(),
+    );
+    families.count(
+        metrics::NOTIFICATION_FAILURES,
+        channels.iter().flat_map(|it| by_key(&[&it.channel], &it.failures)).collect(),
+    );
+    families.count(
+        metrics::NOTIFICATIONS_SUPPRESSED,
+        snapshot
+            .notifications
+            .suppressed
+            .iter()
+            .map(|((kind, reason), count)| {
+                (vec![kind.as_str().into(), reason.as_str().into()], *count)
+            })
+            .collect(),
+    );
+    families.count(
+        metrics::NOTIFICATION_QUEUE,
+        channels
+            .iter()
+            .filter_map(|it| Some((vec![it.channel.as_str().into()], it.queue?)))
+            .collect(),
+    );
+    families.number(
+        metrics::NOTIFICATION_LAST_SUCCESS,
+        channels
+            .iter()
+            .filter_map(|it| Some((vec![it.channel.as_str().into()], seconds(it.last_success?))))
+            .collect(),
+    );
+}
+
+fn store<'a>(snapshot: &'a Snapshot, families: &mut Families<'a>) {
+    let store = &snapshot.store;
+    families.single(metrics::STORE_SIZE, store.size_bytes.map(|bytes| bytes as f64));
+    families.count(metrics::STORE_ROWS, by_key(&[], &store.rows));
+    families.single(metrics::STORE_OLDEST_DAY, store.oldest_day.map(day_seconds));
+    families.durations(metrics::STORE_WRITE_DURATION, vec![(Vec::new(), &store.write_duration)]);
+}
+
+fn program<'a>(snapshot: &'a Snapshot, families: &mut Families<'a>) {
+    let program = &snapshot.program;
+    families.number(
+        metrics::BUILD_INFO,
+        program
+            .build
+            .iter()
+            .map(|it| {
+                let labels = [&it.version, &it.revision, &it.rustc];
+                (labels.map(|label| Cow::Borrowed(label.as_str())).to_vec(), 1.0)
+            })
+            .collect(),
+    );
+    families.number(
+        metrics::CONFIG_INFO,
+        program
+            .config
+            .iter()
+            .map(|it| {
+                let basis = it.cost_basis.as_str().into();
+                (vec![basis, "USD".into(), it.settle_lag.to_string().into()], 1.0)
+            })
+            .collect(),
+    );
+    families.single(metrics::CONFIG_RELOAD_SUCCESSFUL, program.reload_successful.map(flag));
+    families.single(metrics::CONFIG_RELOAD_SUCCESS, program.config_loaded.map(seconds));
+}
+
+/// Whether a series stands for folded values.
+pub fn is_folded(series: &Series<'_>) -> bool {
+    series.labels.iter().any(|label| label == OTHER)
+}

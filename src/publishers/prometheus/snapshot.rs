@@ -1,0 +1,456 @@
+//! What the metrics say, as plain data that the daemon fills from queries and counters.
+//!
+//! `None` and an absent row mean unknown, and make no series; a known zero is a row with zero. The
+//! daemon keeps one [`Snapshot`], changes the parts that a stage has refreshed, and publishes it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::finding::{FindingRecord, FindingStatus};
+use crate::model::time::Span;
+use crate::model::{Day, Usd};
+use crate::services::SERVICES;
+
+/// Everything that is exposed beside what `/proc` tells at the scrape.
+///
+/// `account` is everywhere what people call the account: its configured name, else its id.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    pub cost: Cost,
+    pub inventory: Inventory,
+    pub findings: Findings,
+    pub sources: Vec<Source>,
+    pub aws: AwsRequests,
+    pub notifications: Notifications,
+    pub store: Store,
+    pub program: Program,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Cost {
+    pub settled_day: Option<Day>,
+    pub settled_day_cost: Vec<CostCell>,
+    pub provisional_day_cost: Vec<ServiceCost>,
+    pub month_to_date: Vec<CostCell>,
+    pub previous_month: Vec<CostCell>,
+    pub previous_month_same_day: Vec<ServiceCost>,
+    pub billed: Vec<BilledCost>,
+    /// Settled days of the current month, and its days.
+    pub month_elapsed: Option<(u8, u8)>,
+    pub previous_month_final: Option<bool>,
+    pub restated: Option<Restated>,
+}
+
+/// Cost of one account, service and region. Cells with the same labels are added up, so that
+/// several AWS services may share one `aws_service`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostCell {
+    pub account: String,
+    /// [`aws_service`] of the bill's name.
+    pub aws_service: &'static str,
+    /// Empty for what the bill assigns to no region.
+    pub aws_region: String,
+    pub usd: Usd,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceCost {
+    pub aws_service: &'static str,
+    pub usd: Usd,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct BilledCost {
+    pub account: String,
+    /// `usage`, `covered_usage`, `fee`, `discount`, `credit`, `refund`, `tax` or `support`.
+    pub record_type: String,
+    pub usd: Usd,
+}
+
+/// Absolute sums since start.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Restated {
+    pub up: Usd,
+    pub down: Usd,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Inventory {
+    pub counts: Vec<ResourceCount>,
+    pub watched: Vec<Watched>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResourceCount {
+    pub account: String,
+    pub aws_service: &'static str,
+    pub aws_region: String,
+    pub resources: u64,
+}
+
+/// A resource with its facts and how much of it is used.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Watched {
+    pub account: String,
+    pub aws_service: &'static str,
+    pub aws_region: String,
+    /// Its name, never its ARN.
+    pub resource: String,
+    /// Instance type, memory size, storage class: whatever its price depends on.
+    pub resource_class: String,
+    /// Empty when it is not known.
+    pub cost_env: String,
+    /// Empty when it is not known.
+    pub cost_team: String,
+    /// What it costs, or could save, per month: the heaviest are shown when there are too many.
+    pub weight: Usd,
+    pub utilization: Vec<Utilization>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Utilization {
+    pub metric: ResourceMetric,
+    pub statistic: Aggregate,
+    /// 0 to 1.
+    pub ratio: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceMetric {
+    Cpu,
+    Memory,
+    Storage,
+    Connections,
+    Network,
+    Concurrency,
+}
+
+impl ResourceMetric {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Storage => "storage",
+            Self::Connections => "connections",
+            Self::Network => "network",
+            Self::Concurrency => "concurrency",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    Mean,
+    P95,
+    Max,
+}
+
+impl Aggregate {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::P95 => "p95",
+            Self::Max => "max",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Findings {
+    pub last_evaluation: Option<Timestamp>,
+    pub counts: Vec<FindingCount>,
+    pub savings: Vec<Saving>,
+    /// Rule, and when its oldest open finding was opened.
+    pub oldest_open: Vec<(String, Timestamp)>,
+    pub transitions: Vec<Transition>,
+    pub results: Vec<RuleResources>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FindingCount {
+    pub rule: String,
+    pub account: String,
+    /// `open`, `acknowledged` or `snoozed`.
+    pub status: &'static str,
+    pub findings: u64,
+}
+
+/// Per month, of the findings that count.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saving {
+    pub rule: String,
+    pub account: String,
+    /// At list price.
+    pub list: Option<Usd>,
+    /// After commitments that are already paid for; unknown as long as these are not read.
+    pub effective: Option<Usd>,
+}
+
+/// Findings that changed to a status since start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    pub rule: String,
+    /// `open`, `resolved`, ….
+    pub to: &'static str,
+    pub findings: u64,
+}
+
+/// What the last evaluation of a rule said, in resources.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RuleResources {
+    pub rule: String,
+    pub finding: u64,
+    pub fine: u64,
+    pub unknown: u64,
+    pub error: u64,
+}
+
+impl Findings {
+    /// Counts the open ones among `records` by rule and account.
+    ///
+    /// `rules` are all that are switched on and `accounts` all that are watched (id to shown name):
+    /// where they found nothing, that is a known zero.
+    pub fn tally(
+        &mut self,
+        records: &[FindingRecord],
+        rules: &[String],
+        accounts: &BTreeMap<String, String>,
+    ) {
+        let mut cells: BTreeMap<(&str, &str), (u64, Usd)> = rules
+            .iter()
+            .flat_map(|rule| {
+                accounts.values().map(move |account| (rule.as_str(), account.as_str()))
+            })
+            .map(|cell| (cell, (0, Usd::ZERO)))
+            .collect();
+        let mut oldest: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for record in records.iter().filter(|record| record.status == FindingStatus::Open) {
+            let finding = &record.finding;
+            let account = accounts.get(&finding.account).unwrap_or(&finding.account);
+            let (count, saving) = cells.entry((&finding.rule, account)).or_default();
+            *count += 1;
+            if finding.counted {
+                *saving += finding.monthly_saving.unwrap_or_default();
+            }
+            let opened = oldest.entry(&finding.rule).or_insert(record.opened_at);
+            *opened = record.opened_at.min(*opened);
+        }
+        self.counts.clear();
+        self.savings.clear();
+        for ((rule, account), (findings, list)) in cells {
+            let (rule, account) = (rule.to_owned(), account.to_owned());
+            self.savings.push(Saving {
+                rule: rule.clone(),
+                account: account.clone(),
+                list: Some(list),
+                effective: None,
+            });
+            self.counts.push(FindingCount {
+                rule,
+                account,
+                status: FindingStatus::Open.as_str(),
+                findings,
+            });
+        }
+        self.oldest_open = oldest.into_iter().map(|(rule, at)| (rule.to_owned(), at)).collect();
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Source {
+    /// `cost_explorer`, `inventory`, `cloudwatch`, ….
+    pub name: String,
+    /// Whether the last run succeeded; unknown before the first.
+    pub up: Option<bool>,
+    pub last_success: Option<Timestamp>,
+    pub last_attempt: Option<Timestamp>,
+    pub newest_day: Option<Day>,
+    pub runs: u64,
+    /// By reason: `throttled`, `denied`, `timeout`, `server`, `client`, `parse`, `config`.
+    pub failures: BTreeMap<String, u64>,
+    pub rows: u64,
+    pub rows_rejected: BTreeMap<String, u64>,
+    pub run_duration: Histogram,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AwsRequests {
+    pub operations: Vec<Operation>,
+    pub apis: Vec<Api>,
+    pub day_limit: Option<Usd>,
+    pub day_spent: Option<Usd>,
+}
+
+/// Counts since start.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Operation {
+    pub api: String,
+    pub operation: String,
+    pub requests: u64,
+    /// By reason, as in [`Source::failures`].
+    pub failures: BTreeMap<String, u64>,
+}
+
+/// Counts since start.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Api {
+    pub api: String,
+    pub retries: u64,
+    pub duration: Histogram,
+    /// `None` for an API whose requests are free.
+    pub spent: Option<Usd>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Notifications {
+    pub channels: Vec<Channel>,
+    /// By kind and reason.
+    pub suppressed: BTreeMap<(String, String), u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Channel {
+    pub channel: String,
+    pub queue: Option<u64>,
+    pub last_success: Option<Timestamp>,
+    /// By kind.
+    pub sent: BTreeMap<String, u64>,
+    /// By reason.
+    pub failures: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Store {
+    pub size_bytes: Option<u64>,
+    /// By table.
+    pub rows: BTreeMap<String, u64>,
+    pub oldest_day: Option<Day>,
+    pub write_duration: Histogram,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Program {
+    pub build: Option<Build>,
+    pub config: Option<ConfigFacts>,
+    pub reload_successful: Option<bool>,
+    pub config_loaded: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Build {
+    pub version: String,
+    pub revision: String,
+    pub rustc: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigFacts {
+    /// `amortized` or `unblended`.
+    pub cost_basis: String,
+    pub settle_lag: Span,
+}
+
+/// Upper bounds of a duration's buckets in seconds; the last bucket has none.
+pub const BOUNDS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Durations since start.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Histogram {
+    /// Not cumulative; the last is above all bounds.
+    pub counts: [u64; BOUNDS.len() + 1],
+    pub sum_seconds: f64,
+}
+
+impl Histogram {
+    pub fn observe(&mut self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        // A bucket holds what is less than or equal to its bound.
+        let bucket = BOUNDS.partition_point(|bound| *bound < seconds);
+        self.counts[bucket] += 1;
+        self.sum_seconds += seconds;
+    }
+
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Bound and number of durations up to it; the last bound is infinite.
+    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
+        BOUNDS.into_iter().chain([f64::INFINITY]).zip(self.counts).scan(
+            0,
+            |total, (bound, count)| {
+                *total += count;
+                Some((bound, *total))
+            },
+        )
+    }
+}
+
+/// Services that are billed beside the watched ones, under Cost Explorer's names. EBS, NAT and
+/// transfer share `EC2 - Other`, which no service-level view can take apart: it stands with EC2.
+const ALSO_BILLED: &[(&str, &str)] = &[
+    ("Amazon Elastic Compute Cloud - Compute", "ec2"),
+    ("EC2 - Other", "ec2"),
+    ("Amazon Elastic Block Store", "ebs"),
+    ("AWS Data Transfer", "transfer"),
+    ("AmazonCloudWatch", "cloudwatch"),
+];
+
+/// The label value of a service as Cost Explorer names it: one of a closed set, so that a new AWS
+/// service never adds series.
+pub fn aws_service(billed_as: &str) -> &'static str {
+    SERVICES
+        .iter()
+        .find(|service| service.billed_as.contains(&billed_as))
+        .map(|service| service.name)
+        .or_else(|| {
+            ALSO_BILLED.iter().find(|(name, _)| *name == billed_as).map(|(_, label)| *label)
+        })
+        .unwrap_or("other")
+}
+
+/// The label value of a `RECORD_TYPE` as Cost Explorer names it; a type that is not known is
+/// `other`, shown and never dropped. The negation of a savings plan cancels the usage it covers, so
+/// it stands with it.
+pub fn record_type(name: &str) -> &'static str {
+    match name {
+        "Usage" => "usage",
+        "DiscountedUsage" | "SavingsPlanCoveredUsage" | "SavingsPlanNegation" => "covered_usage",
+        "Credit" => "credit",
+        "Refund" => "refund",
+        "Tax" => "tax",
+        "Support" => "support",
+        _ if name.ends_with("Fee") => "fee",
+        _ if name.ends_with("Discount") => "discount",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_falls_into_the_bucket_whose_bound_it_does_not_pass() {
+        let mut histogram = Histogram::default();
+        for millis in [50, 51, 1_000, 301_000] {
+            histogram.observe(Duration::from_millis(millis));
+        }
+        let cumulative: Vec<_> = histogram.cumulative().collect();
+        assert_eq!(cumulative[0], (0.05, 1));
+        assert_eq!(cumulative[1], (0.1, 2));
+        assert_eq!(cumulative[4], (1.0, 3));
+        assert_eq!(cumulative[11], (300.0, 3));
+        assert_eq!(cumulative[12], (f64::INFINITY, 4));
+        assert_eq!(histogram.count(), 4);
+    }
+
+    #[test]
+    fn a_service_has_a_label_of_a_closed_set() {
+        assert_eq!(aws_service("Amazon Managed Streaming for Apache Kafka"), "msk");
+        assert_eq!(aws_service("EC2 - Other"), "ec2");
+        assert_eq!(aws_service("Amazon Braket"), "other");
+    }
+}
