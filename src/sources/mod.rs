@@ -1,3 +1,8 @@
-//! Sources: AWS's answers as rows.
+//! Sources: what AWS tells, as rows of the model.
 
+pub mod cloudwatch;
+pub mod cost_explorer;
 pub mod inventory;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,196 @@
+//! Follows every page of a view.
+
+use aws_sdk_costexplorer::Client;
+use aws_sdk_costexplorer::types::{DateInterval, Granularity, ResultByTime};
+
+use super::assemble::{Assembly, Contradiction, metrics};
+use super::config::period;
+use super::{Config, Job, Sink, ViewReading};
+use crate::aws::{self, Priority};
+use crate::model::Day;
+
+const OPERATION: &str = "ce:GetCostAndUsage";
+
+/// How often a query is begun anew when its page token expires or its data changes under it.
+const STARTS: usize = 3;
+
+/// Pages of one query: more is an answer that does not end, at a cent a page.
+const MOST_PAGES: u64 = 500;
+
+/// Reads the bill of a payer account.
+#[derive(Debug, Clone)]
+pub struct CostExplorer {
+    clients: Clients,
+    config: Config,
+    billing_account_id: String,
+    accounts: Vec<String>,
+}
+
+/// One client for each priority: when money is short, the least valuable view is not read.
+#[derive(Debug, Clone)]
+pub(super) struct Clients {
+    pub(super) essential: Client,
+    pub(super) normal: Client,
+    pub(super) optional: Client,
+}
+
+impl Clients {
+    fn of(&self, priority: Priority) -> &Client {
+        match priority {
+            Priority::Essential => &self.essential,
+            Priority::Normal => &self.normal,
+            Priority::Optional => &self.optional,
+        }
+    }
+}
+
+impl CostExplorer {
+    /// Finds out who pays, when the configuration does not say. `accounts` are the ids of the watched
+    /// accounts, for the views that are read per account.
+    ///
+    /// # Errors
+    /// When the account of the credentials cannot be found out.
+    pub async fn open(
+        access: &aws::Access,
+        config: &Config,
+        accounts: Vec<String>,
+    ) -> Result<Self, aws::Error> {
+        let clients = Clients {
+            essential: access.cost_explorer(Priority::Essential),
+            normal: access.cost_explorer(Priority::Normal),
+            optional: access.cost_explorer(Priority::Optional),
+        };
+        Ok(Self::new(clients, config, access.billing_account().await?, accounts))
+    }
+
+    pub(super) fn new(
+        clients: Clients,
+        config: &Config,
+        billing_account_id: &str,
+        accounts: Vec<String>,
+    ) -> Self {
+        let billing_account_id = billing_account_id.to_owned();
+        Self { clients, config: config.clone(), billing_account_id, accounts }
+    }
+
+    /// Reads several views, one after the other. Each comes as soon as it is whole; one that fails
+    /// does not stop the others, unless the next would fail in the same way.
+    pub async fn read_all(&self, jobs: &[Job], today: Day, sink: &mut dyn Sink) {
+        let mut stopped: Option<aws::Error> = None;
+        for (done, job) in (1..).zip(jobs) {
+            let reading = match &stopped {
+                Some(error) => Err(error.clone()),
+                None => self.read(*job, today).await,
+            };
+            if let Err(error) = &reading
+                && !error.is_passing()
+                && !matches!(error, aws::Error::Client { .. } | aws::Error::Parse { .. })
+            {
+                stopped = Some(error.clone());
+            }
+            sink.take(*job, reading, done, jobs.len()).await;
+        }
+    }
+
+    /// Reads a view over whole months, `today` included. Answers are merged by day and keys.
+    ///
+    /// # Errors
+    /// When any page cannot be read: a view is whole or it is not there.
+    pub async fn read(&self, job: Job, today: Day) -> Result<ViewReading, aws::Error> {
+        let mut assembly = Assembly::new(job, &self.config);
+        let mut pages = 0;
+        if job.view.is_per_account() {
+            for account in &self.accounts {
+                self.query(job, today, Some(account), &mut assembly, &mut pages).await?;
+            }
+        } else {
+            self.query(job, today, None, &mut assembly, &mut pages).await?;
+        }
+        Ok(assembly.finish(&self.billing_account_id, pages))
+    }
+
+    /// One query, begun anew when it loses its place.
+    async fn query(
+        &self,
+        job: Job,
+        today: Day,
+        account: Option<&str>,
+        assembly: &mut Assembly<'_>,
+        pages: &mut u64,
+    ) -> Result<(), aws::Error> {
+        let mut start = 1;
+        let rejected = assembly.rejected();
+        loop {
+            match self.pages(job, today, account, assembly, pages).await {
+                Err(aws::Error::PagingExpired { .. }) if start < STARTS => {
+                    tracing::debug!(
+                        view = job.view.name(),
+                        "the page token expired; from the start"
+                    );
+                    assembly.restart(account, rejected.clone());
+                    start += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn pages(
+        &self,
+        job: Job,
+        today: Day,
+        account: Option<&str>,
+        assembly: &mut Assembly<'_>,
+        pages: &mut u64,
+    ) -> Result<(), aws::Error> {
+        let mut token: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let (results, next) = self.page(job, today, account, token.clone()).await?;
+            *pages += 1;
+            assembly.add(account, results).map_err(|Contradiction(what)| unreadable(what))?;
+            match next {
+                None => return Ok(()),
+                Some(next) if token.as_ref() == Some(&next) => {
+                    return Err(unreadable(format!("view {} repeats its page", job.view.name())));
+                }
+                next => token = next,
+            }
+        }
+        Err(unreadable(format!("view {} has over {MOST_PAGES} pages", job.view.name())))
+    }
+
+    async fn page(
+        &self,
+        job: Job,
+        today: Day,
+        account: Option<&str>,
+        token: Option<String>,
+    ) -> Result<(Vec<ResultByTime>, Option<String>), aws::Error> {
+        let (start, end) = period(job, today);
+        let interval = DateInterval::builder().start(start.to_string()).end(end.to_string());
+        let interval = interval.build().map_err(|error| aws::Error::Client {
+            operation: OPERATION,
+            code: "Construction".to_owned(),
+            message: error.to_string(),
+        })?;
+        let page = self
+            .clients
+            .of(job.view.priority())
+            .get_cost_and_usage()
+            .time_period(interval)
+            .granularity(Granularity::Daily)
+            .set_metrics(Some(metrics(job.view, &self.config)))
+            .set_group_by(Some(job.view.group_by(&self.config)))
+            .set_filter(job.view.filter(account))
+            .set_next_page_token(token)
+            .send()
+            .await
+            .map_err(|error| aws::classify(OPERATION, error))?;
+        let next = page.next_page_token.filter(|token| !token.is_empty());
+        Ok((page.results_by_time.unwrap_or_default(), next))
+    }
+}
+
+fn unreadable(reason: String) -> aws::Error {
+    aws::Error::Parse { operation: OPERATION, reason }
+}
