@@ -45,6 +45,17 @@ pub const RESOURCE_COLUMNS: &[Column] = &[
 /// Partition columns of `resources` and of every kind's table.
 pub const RESOURCE_PARTITION: &[&str] = &["account", "region", "kind", "day"];
 
+/// The table `resources`: every resource of every kind.
+pub fn resources_table() -> Table {
+    Table {
+        name: "resources",
+        doc: "A resource of any kind as it was seen on a UTC day. What only its kind has stands in \
+              the table of that kind.",
+        columns: RESOURCE_COLUMNS.to_vec(),
+        partition_by: RESOURCE_PARTITION.to_vec(),
+    }
+}
+
 impl Kind {
     /// The table of this kind: the shared columns, then its own.
     pub fn table(&self) -> Table {

@@ -1,1 +1,161 @@
-//! (to be written)
+//! Keeps what was read and decided: a lake of facts and a little state, in one folder.
+//!
+//! Every write to the lake replaces whole partitions and is a pure function of what was read, so a
+//! run can be repeated, interrupted or overlapped with no harm. The state is small and
+//! transactional: life cycles, the outbox, runs, the request ledger.
+//!
+//! ```text
+//! <directory>/lake/<table>/…   Delta tables: see `docs/tables.md`
+//! <directory>/state.db         SQLite
+//! <directory>/lock             held by the one centime that writes
+//! ```
+
+mod config;
+pub mod document;
+mod error;
+mod files;
+pub mod lake;
+mod lock;
+mod maintain;
+pub mod render;
+pub mod rows;
+pub mod schema;
+pub mod state;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use jiff::Timestamp;
+
+pub use config::{Config, Retention, Versions};
+pub use document::document_tables;
+pub use error::StoreError;
+pub use lake::{Lake, read_only_query};
+pub use maintain::Maintenance;
+pub use schema::Partition;
+pub use state::State;
+pub use writer::{Commit, Writer};
+
+use crate::model::Table;
+
+/// The store of a folder. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub lake: Lake,
+    pub state: State,
+    directory: PathBuf,
+    settle_days: i32,
+    /// Let go with the last clone.
+    _lock: Option<Arc<lock::Lock>>,
+}
+
+impl Store {
+    /// Opens `config.directory` for reading and writing, and creates it when it is not there.
+    /// `tables` are all that the lake can hold.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] when another centime writes there, [`StoreError::Newer`] when a newer
+    /// one did, [`StoreError::Corrupt`] when the state is damaged.
+    pub fn open(config: &Config, tables: Vec<Table>) -> Result<Self, StoreError> {
+        let directory = &config.directory;
+        let lake = directory.join("lake");
+        std::fs::create_dir_all(&lake).map_err(StoreError::at(&lake))?;
+        let lock = lock::Lock::take(directory)?;
+        Ok(Self {
+            state: State::open(&directory.join("state.db"))?,
+            lake: Lake::open(&lake, config, tables, false)?,
+            directory: directory.clone(),
+            settle_days: settle_days(config),
+            _lock: Some(Arc::new(lock)),
+        })
+    }
+
+    /// Opens `config.directory` for reading, beside a centime that writes there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Nothing`] when there is no store yet.
+    pub fn open_read_only(config: &Config, tables: Vec<Table>) -> Result<Self, StoreError> {
+        let directory = &config.directory;
+        let state = directory.join("state.db");
+        if !state.is_file() {
+            return Err(StoreError::Nothing { directory: directory.clone() });
+        }
+        Ok(Self {
+            state: State::open_read_only(&state)?,
+            lake: Lake::open(&directory.join("lake"), config, tables, true)?,
+            directory: directory.clone(),
+            settle_days: settle_days(config),
+            _lock: None,
+        })
+    }
+
+    /// Its folder.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A session in which SQL sees every table of the lake and of the state.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotKept`] when `as_of` is older than what is kept.
+    pub async fn session(
+        &self,
+        now: Timestamp,
+        as_of: Option<Timestamp>,
+    ) -> Result<SessionContext, StoreError> {
+        self.session_with(SessionConfig::new(), now, as_of).await
+    }
+
+    /// [`session`](Self::session) with the caller's settings of the engine.
+    pub async fn session_with(
+        &self,
+        config: SessionConfig,
+        now: Timestamp,
+        as_of: Option<Timestamp>,
+    ) -> Result<SessionContext, StoreError> {
+        let context = self.lake.session_with(config, as_of).await?;
+        state::register(&self.state, &context, self.settle_days, now, as_of.is_some())?;
+        Ok(context)
+    }
+
+    /// Answers a query that only reads.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Query`] says what is wrong with it.
+    pub async fn query(
+        &self,
+        sql: &str,
+        now: Timestamp,
+        as_of: Option<Timestamp>,
+    ) -> Result<Vec<RecordBatch>, StoreError> {
+        read_only_query(&self.session(now, as_of).await?, sql).await
+    }
+
+    /// Housekeeping of the lake and of the state: retention, compaction, old versions, litter. Call
+    /// it daily.
+    pub async fn maintain(
+        &self,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<Maintenance, StoreError> {
+        let before = now.checked_sub(config.retention.state.duration()).unwrap_or(Timestamp::MIN);
+        let state = self.state.clone();
+        tokio::task::spawn_blocking(move || state.expire(before))
+            .await
+            .map_err(|_| StoreError::Interrupted("housekeeping"))??;
+        self.lake.maintain(now).await
+    }
+}
+
+fn settle_days(config: &Config) -> i32 {
+    i32::try_from(config.settle_days).unwrap_or(i32::MAX)
+}

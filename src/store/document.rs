@@ -1,0 +1,66 @@
+//! `docs/tables.md`, from the tables themselves.
+
+use std::fmt::Write as _;
+
+use super::state;
+use crate::model::{Table, Type};
+
+fn type_name(kind: Type) -> &'static str {
+    match kind {
+        Type::Text => "text",
+        Type::Bool => "boolean",
+        Type::Int => "bigint",
+        Type::Float => "double",
+        Type::Money => "decimal(38, 12)",
+        Type::Day => "date (UTC)",
+        Type::Time => "timestamp (UTC)",
+    }
+}
+
+/// Every table that SQL sees, in Markdown: those of the lake (`lake`), then those of the state.
+pub fn document_tables(lake: &[Table]) -> String {
+    let mut out = String::from(
+        "# Tables\n\n\
+         Every table that `centime query` sees. This page is written from the code: \
+         `CENTIME_UPDATE=1 cargo test --test tables` renews it.\n\n\
+         A missing value (null) is unknown, never zero. Days and hours are UTC. Money is exact, with \
+         twelve decimals.\n\n\
+         ## The lake\n\n\
+         Facts, in [Delta Lake](https://delta.io) tables under `lake/` of the store's folder, one \
+         folder a table: DuckDB, Polars, Spark, Trino and Athena read them as they are. Each write \
+         replaces whole partitions. `--as-of` shows them as they were at an instant.\n",
+    );
+    for table in lake {
+        section(&mut out, table);
+    }
+    out.push_str(
+        "\n## The state\n\n\
+         What centime itself did and decided, in `state.db` (SQLite). It is known only as it is \
+         now: `--as-of` does not reach it.\n",
+    );
+    for table in state::tables() {
+        section(&mut out, &table);
+    }
+    out
+}
+
+fn section(out: &mut String, table: &Table) {
+    // Writing to a text cannot fail.
+    let _ = write!(out, "\n### `{}`\n\n{}\n", table.name, table.doc.trim());
+    if !table.partition_by.is_empty() {
+        let columns: Vec<_> = table.partition_by.iter().map(|name| format!("`{name}`")).collect();
+        let _ = write!(out, "\nPartition: {}.\n", columns.join(", "));
+    }
+    out.push_str("\n| column | type | unit | null | meaning |\n|---|---|---|---|---|\n");
+    for column in &table.columns {
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {} | {} | {} |",
+            column.name,
+            type_name(column.kind),
+            column.unit,
+            if column.nullable { "yes" } else { "" },
+            column.doc.trim().replace('|', "\\|"),
+        );
+    }
+}

@@ -1,0 +1,323 @@
+//! The state as SQL sees it: tables that are read from the database when a query asks for them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionContext;
+use jiff::Timestamp;
+
+use super::{DayStatus, State, Tx};
+use crate::model::{Column, Table, Type, Value};
+use crate::store::StoreError;
+use crate::store::rows::batch;
+use crate::store::schema::arrow_schema;
+
+const FINDINGS: &[Column] = &[
+    Column::required("id", Type::Text, "The same rule on the same resource has it for ever."),
+    Column::required("rule", Type::Text, "Id of the rule."),
+    Column::required("title", Type::Text, "What is found, in a line."),
+    Column::required("status", Type::Text, "`open` or `resolved`."),
+    Column::required("service", Type::Text, "`msk`, `emr`, `lambda`, `rds` or `s3`."),
+    Column::required("kind", Type::Text, "Table of the resource's kind."),
+    Column::required("account", Type::Text, "Account that holds the resource, 12 digits."),
+    Column::required("region", Type::Text, "Region that holds the resource."),
+    Column::required("resource_id", Type::Text, "As in `resources`."),
+    Column::required("resource_name", Type::Text, "What people call it."),
+    Column::optional("environment", Type::Text, "As in `resources`."),
+    Column::optional("team", Type::Text, "As in `resources`."),
+    Column::optional("owner", Type::Text, "As in `resources`."),
+    Column::optional(
+        "monthly_saving",
+        Type::Money,
+        "At list price, for a month of 730 hours; null when a price is not known.",
+    )
+    .unit("USD/month"),
+    Column::required(
+        "counted",
+        Type::Bool,
+        "Its saving counts in totals: of the findings on one resource, one does.",
+    ),
+    Column::required("risk", Type::Text, "`none`, `low`, `medium` or `high`."),
+    Column::required("effort", Type::Text, "`none`, `low`, `medium` or `high`."),
+    Column::optional("price_grade", Type::Text, "Worst grade among the prices used: V, S or U."),
+    Column::required("evidence", Type::Text, "The facts that decided, as a JSON list."),
+    Column::required("action", Type::Text, "What to do."),
+    Column::required("why", Type::Text, "Why it is worth it."),
+    Column::required("opened_at", Type::Time, "When it was found."),
+    Column::required("updated_at", Type::Time, "When its words or figures last changed."),
+    Column::optional("resolved_at", Type::Time, "When it was judged again and gone."),
+];
+
+const RUNS: &[Column] = &[
+    Column::required("source", Type::Text, "What ran: `inventory`, `cloudwatch`, …"),
+    Column::required("scope", Type::Text, "What it read."),
+    Column::required("started_at", Type::Time, "When it started."),
+    Column::required("ended_at", Type::Time, "When it ended."),
+    Column::required("outcome", Type::Text, "`ok`, `partial` or `failed`."),
+    Column::optional("reason", Type::Text, "Why it was not ok."),
+    Column::required("rows", Type::Int, "Rows that it brought.").unit("rows"),
+];
+
+const REQUESTS: &[Column] = &[
+    Column::required("day", Type::Day, "UTC day of the requests."),
+    Column::required("account", Type::Text, "Account that they were made in, 12 digits."),
+    Column::required("api", Type::Text, "IAM's name of the API: `ce`, `cloudwatch`."),
+    Column::required("operation", Type::Text, "`GetMetricData`."),
+    Column::required("outcome", Type::Text, "`ok`, or the class of the error."),
+    Column::required("requests", Type::Int, "Attempts, retries included.").unit("requests"),
+    Column::required("units", Type::Int, "What AWS bills for: metrics, pages, requests.")
+        .unit("units"),
+    Column::required("usd", Type::Money, "At list price.").unit("USD"),
+];
+
+const OUTBOX: &[Column] = &[
+    Column::required("id", Type::Int, "In the order of writing."),
+    Column::required("channel", Type::Text, "Publisher that delivers it: `slack`."),
+    Column::required("key", Type::Text, "What it is about; messages of one key keep their order."),
+    Column::required("kind", Type::Text, "What it says."),
+    Column::optional("update_of", Type::Int, "Message that it replaces in place."),
+    Column::required("status", Type::Text, "`pending`, `delivered` or `dead`."),
+    Column::required("created_at", Type::Time, "When it was written."),
+    Column::required("due_at", Type::Time, "When it may be tried (again)."),
+    Column::required("attempts", Type::Int, "Failed attempts so far.").unit("attempts"),
+    Column::optional("last_error", Type::Text, "Why the last attempt failed."),
+    Column::optional("delivered_at", Type::Time, "When it arrived."),
+];
+
+const DAY_STATUS: &[Column] = &[
+    Column::required("source", Type::Text, "As `cost.x_source`."),
+    Column::required("view", Type::Text, "As `cost.x_view`."),
+    Column::required("billing_account_id", Type::Text, "As in `cost`."),
+    Column::required("day", Type::Day, "UTC day of the charges."),
+    Column::required(
+        "state",
+        Type::Text,
+        "`partial`: not over. `provisional`: AWS still adds to it, or it was not read since it \
+         settled. `settled`: fit for alerts and forecasts. `final`: its month is closed.",
+    ),
+    Column::required("as_of", Type::Time, "When it was last read completely."),
+    Column::required("estimated", Type::Bool, "AWS still calls it estimated."),
+    Column::required("rows", Type::Int, "Rows of the day in this view.").unit("rows"),
+    Column::required("total", Type::Money, "Billed cost of the day in this view.").unit("USD"),
+];
+
+/// The tables of the state, as SQL sees them.
+pub fn tables() -> Vec<Table> {
+    let table = |name, doc, columns: &[Column]| Table {
+        name,
+        doc,
+        columns: columns.to_vec(),
+        partition_by: Vec::new(),
+    };
+    vec![
+        table("findings", "Money that could be saved, open and resolved.", FINDINGS),
+        table("day_status", "How settled the cost of each day is, for each view.", DAY_STATUS),
+        table("runs", "What centime read, and how it went.", RUNS),
+        table("requests", "What centime's own requests to AWS cost.", REQUESTS),
+        table("outbox", "Messages and what became of them; without their text.", OUTBOX),
+    ]
+}
+
+/// The rows of a table of the state.
+fn cells(
+    tx: &Tx<'_>,
+    table: &str,
+    now: Timestamp,
+    settle_days: i32,
+) -> Result<Vec<Vec<Value>>, StoreError> {
+    Ok(match table {
+        "findings" => tx
+            .findings()?
+            .into_iter()
+            .map(|record| {
+                let finding = record.finding;
+                vec![
+                    finding.id.into(),
+                    finding.rule.into(),
+                    finding.title.into(),
+                    record.status.as_str().into(),
+                    finding.service.into(),
+                    finding.kind.into(),
+                    finding.account.into(),
+                    finding.region.into(),
+                    finding.resource_id.into(),
+                    finding.resource_name.into(),
+                    finding.environment.into(),
+                    finding.team.into(),
+                    finding.owner.into(),
+                    finding.monthly_saving.into(),
+                    finding.counted.into(),
+                    finding.risk.as_str().into(),
+                    finding.effort.as_str().into(),
+                    finding.price_grade.into(),
+                    serde_json::to_string(&finding.evidence).unwrap_or_default().into(),
+                    finding.action.into(),
+                    finding.why.into(),
+                    record.opened_at.into(),
+                    record.updated_at.into(),
+                    record.resolved_at.into(),
+                ]
+            })
+            .collect(),
+        "day_status" => tx
+            .day_statuses(now, settle_days)?
+            .into_iter()
+            .map(|DayStatus { read, state }| {
+                vec![
+                    read.source.into(),
+                    read.view.into(),
+                    read.billing_account_id.into(),
+                    read.day.into(),
+                    state.as_str().into(),
+                    read.read_at.into(),
+                    read.estimated.into(),
+                    count(read.rows),
+                    read.total.into(),
+                ]
+            })
+            .collect(),
+        "runs" => tx
+            .runs()?
+            .into_iter()
+            .map(|run| {
+                vec![
+                    run.source.into(),
+                    run.scope.into(),
+                    run.started_at.into(),
+                    run.ended_at.into(),
+                    run.outcome.as_str().into(),
+                    run.reason.into(),
+                    count(run.rows),
+                ]
+            })
+            .collect(),
+        "requests" => tx
+            .requests()?
+            .into_iter()
+            .map(|request| {
+                vec![
+                    request.day.into(),
+                    request.account.into(),
+                    request.api.into(),
+                    request.operation.into(),
+                    request.outcome.into(),
+                    count(request.requests),
+                    count(request.units),
+                    request.usd.into(),
+                ]
+            })
+            .collect(),
+        _ => tx
+            .messages()?
+            .into_iter()
+            .map(|message| {
+                vec![
+                    message.id.into(),
+                    message.channel.into(),
+                    message.key.into(),
+                    message.kind.into(),
+                    message.update_of.into(),
+                    message.status.as_str().into(),
+                    message.created_at.into(),
+                    message.due_at.into(),
+                    i64::from(message.attempts).into(),
+                    message.last_error.into(),
+                    message.delivered_at.into(),
+                ]
+            })
+            .collect(),
+    })
+}
+
+fn count(number: u64) -> Value {
+    Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// A table of the state in a session.
+#[derive(Debug)]
+struct StateTable {
+    state: State,
+    table: Table,
+    schema: SchemaRef,
+    now: Timestamp,
+    settle_days: i32,
+    /// The session shows the past, which the state does not know.
+    past: bool,
+}
+
+#[async_trait]
+impl TableProvider for StateTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        if self.past {
+            return Err(DataFusionError::Plan(format!(
+                "`{}` is known only as it is now: leave out --as-of",
+                self.table.name
+            )));
+        }
+        let (state, table) = (self.state.clone(), self.table.clone());
+        let (now, settle_days) = (self.now, self.settle_days);
+        let rows = tokio::task::spawn_blocking(move || {
+            let rows = state.read(|tx| cells(tx, table.name, now, settle_days))?;
+            let columns: Vec<_> = table
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(at, column)| {
+                    let cells = rows.iter().map(|row| row.get(at).cloned().unwrap_or(Value::Null));
+                    (column, cells.collect())
+                })
+                .collect();
+            batch(table.name, &columns)
+        })
+        .await
+        .map_err(|error| DataFusionError::External(Box::new(error)))?
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        MemTable::try_new(Arc::clone(&self.schema), vec![vec![rows]])?
+            .scan(session, projection, filters, limit)
+            .await
+    }
+}
+
+/// Lets a session see the state's tables.
+pub(in crate::store) fn register(
+    state: &State,
+    context: &SessionContext,
+    settle_days: i32,
+    now: Timestamp,
+    past: bool,
+) -> Result<(), StoreError> {
+    for table in tables() {
+        let name = table.name;
+        let provider = StateTable {
+            state: state.clone(),
+            schema: arrow_schema(&table),
+            table,
+            now,
+            settle_days,
+            past,
+        };
+        context.register_table(name, Arc::new(provider)).map_err(|error| {
+            StoreError::Query(format!("table `{name}` cannot be offered: {error}"))
+        })?;
+    }
+    Ok(())
+}
