@@ -294,13 +294,26 @@ impl<'n> Fields<'n> {
                 continue;
             }
             let path = self.path_of(&key.name);
-            let help = match nearest(&key.name, self.known.iter().copied()) {
+            let nearest = nearest(&key.name, self.known.iter().copied());
+            let help = match nearest {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => format!("known here: {}", self.known.join(", ")),
             };
-            reader.problem(key.place, format!("unknown setting `{path}`; {help}"));
+            let message = format!("unknown setting `{path}`; {help}");
+            // A secret under a mistyped name is still a secret.
+            if [Some(key.name.as_str()), nearest].into_iter().flatten().any(names_a_secret) {
+                reader.secret_problem(key.place, message);
+            } else {
+                reader.problem(key.place, message);
+            }
         }
     }
+}
+
+/// Whether a setting of that name may hold a secret.
+fn names_a_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["token", "secret", "password", "passwd", "webhook", "key"].iter().any(|it| name.contains(it))
 }
 
 /// The known name that `name` was most likely meant to be, if one is near enough.

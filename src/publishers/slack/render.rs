@@ -1,0 +1,372 @@
+//! What is said, in which words: pure.
+//!
+//! The first line alone must suffice, because it is the notification on a phone; then what, how
+//! much, where, what to do, who; then what the figures are. At most [`MOST_LINES`] lines.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::blocks::{context, header, link, message, sections};
+use super::text::{count, day, name, prose, tag, usd};
+use super::{Config, page};
+use crate::model::finding::{Finding, FindingRecord, FindingStatus};
+use crate::model::time::day_of;
+use crate::model::{Day, Usd};
+
+/// More is not read.
+pub const MOST_LINES: usize = 15;
+/// Lines about new findings, the one that counts the rest included.
+const FINDING_LINES: usize = 8;
+/// Up to so many new findings are told with their evidence.
+const EVIDENCE_FINDINGS: usize = 3;
+const EVIDENCE_FACTS: usize = 5;
+/// Lines about resolved findings, the one that counts the rest included.
+const RESOLVED_LINES: usize = 3;
+/// Lines about scopes that fail, the one that counts the rest included.
+const FAILURE_LINES: usize = 8;
+
+/// Outbox key and kind of a message, beside its body.
+pub const DIGEST_KIND: &str = "findings";
+pub const SOURCE_KIND: &str = "source";
+
+/// Key of a day's digest: its states are one message.
+pub fn digest_key(today: Day) -> String {
+    format!("findings-{today}")
+}
+
+/// Key of a source's message. A later failure of the same source updates the same message.
+pub fn source_key(source: &str) -> String {
+    format!("source-{source}")
+}
+
+/// What is known of the findings on a day.
+#[derive(Debug, Clone)]
+pub struct Digest<'a> {
+    /// The UTC day whose digest it is.
+    pub today: Day,
+    /// The newest day whose cost is settled, if there is one.
+    pub settled_through: Option<Day>,
+    /// All that are open, and those that were resolved today.
+    pub findings: &'a [FindingRecord],
+    /// Resources that a rule could not judge, because data is missing.
+    pub unknown: usize,
+    /// Account id to the name that people call it; an account without one is shown by the last four
+    /// digits of its id.
+    pub accounts: &'a BTreeMap<String, String>,
+}
+
+/// The day's digest: what was found and resolved since midnight UTC, and what is open in all.
+///
+/// `None` when nothing of it is worth a message: no finding was opened or resolved today that saves
+/// [`Config::min_monthly_saving`] or whose saving is not known.
+pub fn digest(digest: &Digest<'_>, config: &Config) -> Option<Value> {
+    let mut opened = Vec::new();
+    let mut resolved = Vec::new();
+    let mut open = Vec::new();
+    for record in digest.findings.iter().filter(|record| is_told(&record.finding)) {
+        match record.status {
+            FindingStatus::Open => {
+                open.push(&record.finding);
+                if day_of(record.opened_at) == digest.today {
+                    opened.push(&record.finding);
+                }
+            }
+            FindingStatus::Resolved
+                if record.resolved_at.is_some_and(|at| day_of(at) == digest.today) =>
+            {
+                resolved.push(&record.finding);
+            }
+            FindingStatus::Resolved => {}
+        }
+    }
+    let is_worth_it =
+        |it: &&Finding| it.monthly_saving.is_none_or(|saving| saving >= config.min_monthly_saving);
+    if !opened.iter().chain(&resolved).any(is_worth_it) {
+        return None;
+    }
+    by_saving(&mut opened);
+    by_saving(&mut resolved);
+
+    let mut facts = Vec::new();
+    if !opened.is_empty() {
+        facts.push(format!("{} new", opened.len()));
+    }
+    if !resolved.is_empty() {
+        facts.push(format!("{} resolved ({} a month)", resolved.len(), usd(saving(&resolved))));
+    }
+    facts.push(format!("{} open: {} a month", open.len(), usd(saving(&open))));
+    let summary: Vec<_> = facts.iter().map(|fact| format!("*{fact}*")).collect();
+
+    let mut lines = vec![summary.join(", ")];
+    let told = if opened.len() > EVIDENCE_FINDINGS { found } else { with_evidence };
+    lines.extend(listed(&opened, FINDING_LINES, |finding| told(finding, digest.accounts)));
+    lines.extend(listed(&resolved, RESOLVED_LINES, |finding| gone(finding, digest.accounts)));
+    if digest.unknown > 0 {
+        lines.push(format!(
+            "• {} not judged, because data is missing: unknown, not idle",
+            count(digest.unknown, "check")
+        ));
+    }
+
+    let title = title(&opened, &resolved);
+    let mut blocks = vec![header(&title)];
+    blocks.extend(sections(&lines));
+    blocks.push(context(&[
+        "At list price, before discounts and commitments".to_owned(),
+        "alternatives not added".to_owned(),
+        settled(digest.settled_through),
+        digest_key(digest.today),
+    ]));
+    blocks.extend(dashboard("All findings", "centime-savings", config));
+    Some(message(&format!("{title}; {}", facts.join(", ")), &blocks))
+}
+
+/// Findings whose saving counts, and those whose saving is not known.
+fn is_told(finding: &Finding) -> bool {
+    finding.counted || finding.monthly_saving.is_none()
+}
+
+fn saving(findings: &[&Finding]) -> Usd {
+    findings.iter().filter_map(|finding| finding.monthly_saving).sum()
+}
+
+/// The largest saving first; those without a figure last.
+fn by_saving(findings: &mut [&Finding]) {
+    findings.sort_by(|a, b| b.monthly_saving.cmp(&a.monthly_saving).then_with(|| a.id.cmp(&b.id)));
+}
+
+fn title(opened: &[&Finding], resolved: &[&Finding]) -> String {
+    let (new, old) = (saving(opened), saving(resolved));
+    if new > Usd::ZERO {
+        format!("Savings: {} a month found", usd(new))
+    } else if !opened.is_empty() {
+        format!("Savings: {}, saving not known", count(opened.len(), "finding"))
+    } else {
+        format!("Savings: {} resolved, {} a month", count(resolved.len(), "finding"), usd(old))
+    }
+}
+
+/// A line for each of the first, and one for the rest with its sum.
+fn listed(findings: &[&Finding], most: usize, line: impl Fn(&Finding) -> String) -> Vec<String> {
+    let shown = if findings.len() > most { most - 1 } else { findings.len() };
+    let (first, rest) = findings.split_at(shown);
+    let mut lines: Vec<_> = first.iter().map(|finding| line(finding)).collect();
+    if !rest.is_empty() {
+        lines.push(format!("• {} more: {}", rest.len(), usd(saving(rest))));
+    }
+    lines
+}
+
+fn amount(finding: &Finding) -> String {
+    finding.monthly_saving.map_or_else(|| "saving not known".to_owned(), usd)
+}
+
+/// `RDS` and the like, as people write them.
+fn service(finding: &Finding) -> String {
+    match finding.service.as_str() {
+        "lambda" => "Lambda".to_owned(),
+        other => prose(&other.to_uppercase(), 20),
+    }
+}
+
+fn account<'a>(id: &'a str, accounts: &'a BTreeMap<String, String>) -> &'a str {
+    accounts.get(id).map_or(id, String::as_str)
+}
+
+fn found(finding: &Finding, accounts: &BTreeMap<String, String>) -> String {
+    let account = account(&finding.account, accounts);
+    let mut place = vec![tag(account), tag(&finding.region)];
+    // An account is often one environment and called like it.
+    let environment = finding.environment.as_ref().filter(|it| *it != account);
+    for (what, who) in
+        [("env", environment), ("team", finding.team.as_ref()), ("owner", finding.owner.as_ref())]
+    {
+        if let Some(who) = who {
+            place.push(format!("{what} {}", tag(who)));
+        }
+    }
+    format!(
+        "• *{}* {} {} ({}): {}. {} Risk {}, effort {}.",
+        amount(finding),
+        service(finding),
+        name(&finding.resource_name),
+        place.join(", "),
+        prose(finding.title.trim_end_matches('.'), 100),
+        prose(&finding.action, 160),
+        finding.risk,
+        finding.effort,
+    )
+}
+
+/// Evidence under its finding, where there is room for it.
+fn with_evidence(finding: &Finding, accounts: &BTreeMap<String, String>) -> String {
+    let facts: Vec<_> = finding
+        .evidence
+        .iter()
+        .take(EVIDENCE_FACTS)
+        .map(|it| prose(&format!("{} {} {}", it.name, it.value, it.unit), 60))
+        .collect();
+    let line = found(finding, accounts);
+    if facts.is_empty() { line } else { format!("{line}\n    because: {}", facts.join(", ")) }
+}
+
+fn gone(finding: &Finding, accounts: &BTreeMap<String, String>) -> String {
+    format!(
+        "• resolved: *{}* {} {} ({}): {}",
+        amount(finding),
+        service(finding),
+        name(&finding.resource_name),
+        tag(account(&finding.account, accounts)),
+        prose(finding.title.trim_end_matches('.'), 100),
+    )
+}
+
+fn settled(through: Option<Day>) -> String {
+    through.map_or_else(
+        || "no cost day is settled yet".to_owned(),
+        |through| format!("settled through {}", day(through)),
+    )
+}
+
+fn dashboard(label: &str, uid: &str, config: &Config) -> Option<Value> {
+    let url = page(config.dashboard_url.as_ref()?, &["d", uid])?;
+    Some(link(label, &url))
+}
+
+/// A source that cannot be read.
+#[derive(Debug, Clone)]
+pub struct Outage<'a> {
+    /// `cost_explorer`, `inventory`, `cloudwatch`, ….
+    pub source: &'a str,
+    /// Start of the first run that failed.
+    pub since: Timestamp,
+    /// End of the last run in which all succeeded.
+    pub last_success: Option<Timestamp>,
+    /// What fails; never empty while it does.
+    pub failures: &'a [Failure],
+    /// Scopes that the source reads in all.
+    pub scopes: usize,
+    pub settled_through: Option<Day>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Account as people call it and region: `prod eu-west-1`.
+    pub scope: String,
+    /// `throttled`, `denied`, `timeout`, `server`, `client`, `parse` or `config`.
+    pub reason: String,
+    /// The error's own words.
+    pub error: String,
+}
+
+/// The message of a failing source, for the operators.
+pub fn outage(outage: &Outage<'_>, config: &Config) -> Value {
+    let source = source_name(outage.source);
+    let first = outage.failures.first();
+    let since = instant(outage.since);
+    let reason = first.map_or_else(String::new, |first| prose(&first.reason, 20));
+    let (verdict, share) = if outage.failures.len() >= outage.scopes {
+        ("cannot be read", "nothing of it is read".to_owned())
+    } else {
+        let (missing, all) = (outage.failures.len(), outage.scopes);
+        ("is incomplete", format!("{missing} of {all} scopes cannot be read"))
+    };
+    let mut lines = vec![format!("*Since {since}*: {share}. What was read before is kept.")];
+    let shown = if outage.failures.len() > FAILURE_LINES {
+        FAILURE_LINES - 1
+    } else {
+        outage.failures.len()
+    };
+    let (told, rest) = outage.failures.split_at(shown);
+    lines.extend(told.iter().map(|failure| {
+        let (reason, error) = (prose(&failure.reason, 20), prose(&failure.error, 240));
+        format!("• {}: *{reason}*: {error}", name(&failure.scope))
+    }));
+    if !rest.is_empty() {
+        lines.push(format!("• {} more", rest.len()));
+    }
+    if let Some(first) = first {
+        lines.push(format!("*What to do*: {}", advice(&first.reason)));
+    }
+    let success = outage.last_success.map_or_else(
+        || "never read completely".to_owned(),
+        |at| format!("last read completely {}", instant(at)),
+    );
+    let mut blocks = vec![header(&format!("🟠 {source} {verdict}"))];
+    blocks.extend(sections(&lines));
+    blocks.push(context(&[
+        success,
+        settled(outage.settled_through),
+        "the other sources go on".to_owned(),
+        source_key(outage.source),
+    ]));
+    blocks.extend(dashboard("Health", "centime-health", config));
+    message(&format!("🟠 {source} {verdict} since {since}: {reason}"), &blocks)
+}
+
+/// The same message once the source is read again.
+pub fn recovery(
+    source: &str,
+    since: Timestamp,
+    recovered: Timestamp,
+    settled_through: Option<Day>,
+) -> Value {
+    let key = source_key(source);
+    let source = source_name(source);
+    let length = length(recovered.duration_since(since));
+    let line = format!("✅ *{source} is read again* after {length}.");
+    let mut blocks = sections(&[line]);
+    blocks.push(context(&[
+        format!("{} to {}", instant(since), instant(recovered)),
+        settled(settled_through),
+        key,
+    ]));
+    message(&format!("✅ {source} is read again after {length}"), &blocks)
+}
+
+fn source_name(source: &str) -> String {
+    match source {
+        "cost_explorer" => "Cost Explorer".to_owned(),
+        "data_export" => "The cost and usage export".to_owned(),
+        "cloudwatch" => "CloudWatch".to_owned(),
+        "inventory" => "The inventory".to_owned(),
+        other => prose(other, 40),
+    }
+}
+
+fn advice(reason: &str) -> &'static str {
+    match reason {
+        "denied" => "grant the action to the role; `centime iam-policy` prints all that it needs.",
+        "config" => "mend the configuration; `centime check` says where it is wrong.",
+        "throttled" | "timeout" | "server" => {
+            "nothing yet: it is tried again by itself; if it lasts for a day, look at AWS's health page."
+        }
+        _ => "read the daemon's log, and report it if it is centime's fault.",
+    }
+}
+
+/// `Mon 16 Feb 2026 06:00 UTC`
+fn instant(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%a %-d %b %Y %H:%M UTC").to_string()
+}
+
+/// The two largest units: `2 hours 10 minutes`.
+fn length(duration: SignedDuration) -> String {
+    let minutes = usize::try_from(duration.as_mins()).unwrap_or(0);
+    let parts = [(minutes / 1440, "day"), (minutes / 60 % 24, "hour"), (minutes % 60, "minute")];
+    let said: Vec<_> = parts
+        .into_iter()
+        .skip_while(|(number, _)| *number == 0)
+        .take(2)
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, unit)| count(number, unit))
+        .collect();
+    if said.is_empty() { "less than a minute".to_owned() } else { said.join(" ") }
+}
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;
