@@ -15,6 +15,8 @@ use crate::model::secret;
 use crate::model::{SecretSource, Usd};
 use crate::yaml::{Fields, Node, Read, Reader};
 
+pub use deliver::Slack;
+
 /// Outbox channel of what concerns those who spend.
 pub const CHANNEL: &str = "slack";
 /// Outbox channel of what concerns those who run centime.

@@ -37,9 +37,11 @@ pub fn digest_key(today: Day) -> String {
     format!("findings-{today}")
 }
 
-/// Key of a source's message. A later failure of the same source updates the same message.
-pub fn source_key(source: &str) -> String {
-    format!("source-{source}")
+/// Key of the message about an outage of a source that began at `since`. A source that fails and
+/// recovers several times on a day is one message; a later outage is a new one, because nobody is
+/// notified of an update.
+pub fn source_key(source: &str, since: Timestamp) -> String {
+    format!("source-{source}-{}", day_of(since))
 }
 
 /// What is known of the findings on a day.
@@ -301,7 +303,7 @@ pub fn outage(outage: &Outage<'_>, config: &Config) -> Value {
         success,
         settled(outage.settled_through),
         "the other sources go on".to_owned(),
-        source_key(outage.source),
+        source_key(outage.source, outage.since),
     ]));
     blocks.extend(dashboard("Health", "centime-health", config));
     message(&format!("🟠 {source} {verdict} since {since}: {reason}"), &blocks)
@@ -314,7 +316,7 @@ pub fn recovery(
     recovered: Timestamp,
     settled_through: Option<Day>,
 ) -> Value {
-    let key = source_key(source);
+    let key = source_key(source, since);
     let source = source_name(source);
     let length = length(recovered.duration_since(since));
     let line = format!("✅ *{source} is read again* after {length}.");
