@@ -27,11 +27,17 @@ fn code() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     files("src", &[".rs"])
         .into_iter()
-        .filter(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests"))
+        .filter(|path| {
+            !path.ends_with("tests.rs")
+                && !path.components().any(|part| part.as_os_str() == "tests")
+        })
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-            let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>();
+            let code = code
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect::<Vec<_>>();
             (path.strip_prefix(&root).unwrap().display().to_string(), code.join("\n"))
         })
         .collect()
@@ -52,8 +58,34 @@ const MAY_READ: &[(&str, &[&str])] = &[
     ("store", &["model", "yaml"]),
     ("insights", &["model", "yaml", "services"]),
     ("publishers", &["model", "yaml", "insights"]),
-    ("config", &["model", "yaml", "aws", "services", "sources", "store", "insights", "publishers", "daemon"]),
-    ("daemon", &["model", "yaml", "aws", "services", "sources", "store", "insights", "publishers", "config"]),
+    (
+        "config",
+        &[
+            "model",
+            "yaml",
+            "aws",
+            "services",
+            "sources",
+            "store",
+            "insights",
+            "publishers",
+            "daemon",
+        ],
+    ),
+    (
+        "daemon",
+        &[
+            "model",
+            "yaml",
+            "aws",
+            "services",
+            "sources",
+            "store",
+            "insights",
+            "publishers",
+            "config",
+        ],
+    ),
     ("sandbox", &["model"]),
 ];
 
@@ -82,10 +114,15 @@ fn sdk_types_stay_where_aws_is_read() {
     let wrong: Vec<_> = code()
         .into_iter()
         .filter(|(path, _)| !["aws", "services", "sources"].contains(&stage(path)))
-        .filter(|(_, code)| code.contains("aws_sdk_") || code.contains("aws_smithy") || code.contains("aws_config"))
+        .filter(|(_, code)| {
+            code.contains("aws_sdk_") || code.contains("aws_smithy") || code.contains("aws_config")
+        })
         .map(|(path, _)| format!("src/{path}"))
         .collect();
-    assert!(wrong.is_empty(), "AWS SDK types are used outside aws, services and sources: {wrong:?}");
+    assert!(
+        wrong.is_empty(),
+        "AWS SDK types are used outside aws, services and sources: {wrong:?}"
+    );
 }
 
 #[test]
@@ -111,7 +148,9 @@ fn money_is_never_a_float() {
             code.lines()
                 .filter(|line| {
                     let line = line.to_lowercase();
-                    (line.contains("usd: f64") || line.contains("cost: f64") || line.contains("saving: f64"))
+                    (line.contains("usd: f64")
+                        || line.contains("cost: f64")
+                        || line.contains("saving: f64"))
                         && !line.contains("_usd: f64, // for prometheus")
                 })
                 .map(|line| format!("src/{path}: {}", line.trim()))
@@ -125,9 +164,10 @@ fn money_is_never_a_float() {
 fn there_is_no_drawer_and_nothing_left_to_do() {
     let mut wrong = Vec::new();
     for (path, code) in code() {
-        if ["utils", "util", "helpers", "common", "misc"].iter().any(|name| {
-            path.split('/').any(|part| part.trim_end_matches(".rs") == *name)
-        }) {
+        if ["utils", "util", "helpers", "common", "misc"]
+            .iter()
+            .any(|name| path.split('/').any(|part| part.trim_end_matches(".rs") == *name))
+        {
             wrong.push(format!("src/{path}: a drawer; a helper lives beside its subject"));
         }
         for word in ["todo!(", "unimplemented!(", "FIXME", "XXX"] {
@@ -172,7 +212,8 @@ fn the_documents_speak_of_the_project_alone() {
     let mut paths = files("docs", &[".md"]);
     paths.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(|name| root.join(name)));
     for path in paths {
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         // Links inside the project lead somewhere.
         for (at, _) in text.match_indices("](") {
             let target: String = text[at + 2..].chars().take_while(|c| *c != ')').collect();

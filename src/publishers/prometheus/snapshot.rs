@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use crate::model::finding::{FindingRecord, FindingStatus};
 use crate::model::time::Span;
 use crate::model::{Day, Usd};
-use crate::services::SERVICES;
 
 /// Everything that is exposed beside what `/proc` tells at the scrape.
 ///
@@ -388,9 +387,14 @@ impl Histogram {
     }
 }
 
-/// Services that are billed beside the watched ones, under Cost Explorer's names. EBS, NAT and
+/// The services whose cost has a label of its own, under Cost Explorer's names. EBS, NAT and
 /// transfer share `EC2 - Other`, which no service-level view can take apart: it stands with EC2.
-const ALSO_BILLED: &[(&str, &str)] = &[
+const AWS_SERVICES: &[(&str, &str)] = &[
+    ("Amazon Managed Streaming for Apache Kafka", "msk"),
+    ("Amazon Elastic MapReduce", "emr"),
+    ("AWS Lambda", "lambda"),
+    ("Amazon Relational Database Service", "rds"),
+    ("Amazon Simple Storage Service", "s3"),
     ("Amazon Elastic Compute Cloud - Compute", "ec2"),
     ("EC2 - Other", "ec2"),
     ("Amazon Elastic Block Store", "ebs"),
@@ -401,14 +405,7 @@ const ALSO_BILLED: &[(&str, &str)] = &[
 /// The label value of a service as Cost Explorer names it: one of a closed set, so that a new AWS
 /// service never adds series.
 pub fn aws_service(billed_as: &str) -> &'static str {
-    SERVICES
-        .iter()
-        .find(|service| service.billed_as.contains(&billed_as))
-        .map(|service| service.name)
-        .or_else(|| {
-            ALSO_BILLED.iter().find(|(name, _)| *name == billed_as).map(|(_, label)| *label)
-        })
-        .unwrap_or("other")
+    AWS_SERVICES.iter().find(|(name, _)| *name == billed_as).map_or("other", |(_, label)| label)
 }
 
 /// The label value of a `RECORD_TYPE` as Cost Explorer names it; a type that is not known is
@@ -452,5 +449,10 @@ mod tests {
         assert_eq!(aws_service("Amazon Managed Streaming for Apache Kafka"), "msk");
         assert_eq!(aws_service("EC2 - Other"), "ec2");
         assert_eq!(aws_service("Amazon Braket"), "other");
+        for service in crate::services::SERVICES {
+            for name in service.billed_as {
+                assert_eq!(aws_service(name), service.name);
+            }
+        }
     }
 }

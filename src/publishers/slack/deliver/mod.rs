@@ -546,5 +546,4 @@ fn backoff(id: i64, attempts: u32) -> SignedDuration {
 }
 
 #[cfg(test)]
-#[path = "deliver_tests.rs"]
 mod tests;

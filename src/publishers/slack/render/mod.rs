@@ -370,5 +370,4 @@ fn length(duration: SignedDuration) -> String {
 }
 
 #[cfg(test)]
-#[path = "render_tests.rs"]
 mod tests;
