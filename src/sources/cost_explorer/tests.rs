@@ -115,7 +115,7 @@ async fn the_invoice_is_read_over_all_pages() {
             None => page(
                 &[
                     day("2026-03-01", false, &[group(["111111111111", "Amazon MSK"], "16.632")]),
-                    day("2026-03-02", false, &[group(["111111111111", "Amazon MSK"], "16.632")]),
+                    day("2026-03-02", true, &[group(["111111111111", "Amazon MSK"], "16.632")]),
                 ],
                 Some("two"),
             ),
@@ -124,7 +124,7 @@ async fn the_invoice_is_read_over_all_pages() {
                     // The day that the last page ended with, and one of its groups, once more.
                     day(
                         "2026-03-02",
-                        true,
+                        false,
                         &[
                             group(["111111111111", "Amazon MSK"], "16.632"),
                             group(["222222222222", "Tax"], "-0.0000004"),
