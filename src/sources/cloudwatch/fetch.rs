@@ -1,7 +1,8 @@
 //! Sends one request and follows it to its end: pages, partial data, failures inside CloudWatch.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::operation::get_metric_data::GetMetricDataOutput;
@@ -15,29 +16,51 @@ use super::{Missed, POINTS_PER_REQUEST};
 use crate::aws;
 use crate::model::time;
 
-/// How often a query is asked, when its answer does not come or is not whole. The SDK repeats failed
-/// requests by itself; this is for what AWS answers in good order.
-const ROUNDS: usize = 4;
+/// How often a query is asked, when its answer is not whole: PartialData without another page, or
+/// InternalError. Only such queries are asked again, so it costs little.
+const ROUNDS: u32 = 10;
+
+/// How often a request may fail, after the SDK's own repetitions.
+const FAILURES: u32 = 3;
+
+/// Requests in a row that failed for good, after which CloudWatch is left alone until the next read.
+const STOP_AFTER: u32 = 3;
 
 /// Pages of one answer: more is an answer that does not end.
 const MOST_PAGES: usize = 1_000;
+
+/// How often a page may lead to itself, which an empty one can do.
+const MOST_REPEATS: usize = 3;
+
+/// Longest pause before a query is asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub(super) struct Fetcher {
     client: Client,
     start: DateTime,
     end: DateTime,
-    /// Set when a request failed in a way that the next would fail in too.
-    stopped: Arc<AtomicBool>,
+    /// Before a query is asked for the second time; it doubles from time to time.
+    pause: Duration,
+    health: Arc<Health>,
+}
+
+/// How the requests of one read have gone.
+#[derive(Debug, Default)]
+struct Health {
+    /// A request failed in a way that the next would fail in too.
+    stopped: AtomicBool,
+    failed_in_a_row: AtomicU32,
 }
 
 impl Fetcher {
-    pub(super) fn new(client: Client, window: Window) -> Self {
+    pub(super) fn new(client: Client, window: Window, pause: Duration) -> Self {
         Self {
             client,
             start: DateTime::from_secs(time::start_of(window.first).as_second()),
             end: DateTime::from_secs(window.end.start().as_second()),
-            stopped: Arc::default(),
+            pause,
+            health: Arc::default(),
         }
     }
 
@@ -52,24 +75,32 @@ impl Fetcher {
             error: None,
         };
         let mut open: Vec<usize> = (0..count).collect();
-        for _ in 0..ROUNDS {
-            if self.stopped.load(Ordering::Relaxed) {
+        let mut failures = 0;
+        for round in 0..ROUNDS {
+            if round > 0 {
+                let pause = self.pause.saturating_mul(1 << (round - 1));
+                tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+            }
+            if self.health.stopped.load(Ordering::Relaxed) {
                 break;
             }
             fetched.error = self.round(&open, &mut fetched).await.err();
             if let Some(error) = &fetched.error {
                 // What came before the failure may lack its end.
                 open.iter().for_each(|query| fetched.answer.forget(*query));
-                if !error.is_passing() && !matches!(error, aws::Error::Parse { .. }) {
-                    // A fault in this request says nothing about the next; anything else does.
-                    if !matches!(error, aws::Error::Client { .. }) {
-                        self.stopped.store(true, Ordering::Relaxed);
-                    }
+                failures += 1;
+                if failures == FAILURES || !self.is_worth_repeating(error) {
+                    self.failed();
                     break;
                 }
+                continue;
             }
+            self.health.failed_in_a_row.store(0, Ordering::Relaxed);
             open.retain(|query| {
-                matches!(fetched.answer.progress(*query), Progress::Unfinished | Progress::Failed)
+                matches!(
+                    fetched.answer.progress(*query),
+                    Progress::Unfinished | Progress::Failed
+                )
             });
             if open.is_empty() {
                 break;
@@ -78,10 +109,28 @@ impl Fetcher {
         fetched
     }
 
+    fn is_worth_repeating(&self, error: &aws::Error) -> bool {
+        if error.is_passing() || matches!(error, aws::Error::Parse { .. }) {
+            return true;
+        }
+        // A fault in this request says nothing about the next; anything else does.
+        if !matches!(error, aws::Error::Client { .. }) {
+            self.health.stopped.store(true, Ordering::Relaxed);
+        }
+        false
+    }
+
+    fn failed(&self) {
+        if self.health.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= STOP_AFTER {
+            self.health.stopped.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Asks the open queries once, all pages.
     async fn round(&self, open: &[usize], fetched: &mut Fetched) -> Result<(), aws::Error> {
         open.iter().for_each(|query| fetched.answer.forget(*query));
         let mut token: Option<String> = None;
+        let mut repeats = 0;
         for _ in 0..MOST_PAGES {
             fetched.queries_sent += open.len() as u64;
             let queries = open.iter().map(|query| fetched.asks.query(*query)).collect();
@@ -100,7 +149,8 @@ impl Fetcher {
             fetched.requests += 1;
             let next = page.next_token.clone().filter(|next| !next.is_empty());
             take(&mut fetched.answer, page);
-            if next.is_none() || next == token {
+            repeats = if next == token { repeats + 1 } else { 0 };
+            if next.is_none() || repeats > MOST_REPEATS {
                 return Ok(());
             }
             token = next;

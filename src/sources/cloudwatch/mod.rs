@@ -14,6 +14,7 @@ pub(crate) mod tests;
 mod window;
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_cloudwatch::Client;
@@ -32,6 +33,9 @@ pub use self::window::{Config, Window};
 
 /// Values held before they are handed over: 4 MB, which become some 20 MB of rows of one day.
 const VALUES_HELD: usize = 500_000;
+
+/// Pause before a query is asked for the second time.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Takes days of usage as they are read.
 #[async_trait]
@@ -138,7 +142,7 @@ pub async fn read(
     sink: &mut dyn Sink,
 ) -> Result<Reading, Error> {
     let client = scope.cloudwatch(aws::Priority::Normal);
-    let source = Source { client, account: &scope.account.id, region: &scope.region };
+    let source = Source { client, account: &scope.account.id, region: &scope.region, pause: PAUSE };
     source.read(config, service, resources, window, silent, sink).await
 }
 
@@ -147,6 +151,8 @@ struct Source<'a> {
     client: Client,
     account: &'a str,
     region: &'a str,
+    /// Before a query is asked for the second time.
+    pause: Duration,
 }
 
 impl Source<'_> {
@@ -165,7 +171,7 @@ impl Source<'_> {
             .filter(|it| it.account == self.account && it.region == self.region)
             .cloned()
             .collect();
-        let fetcher = Fetcher::new(self.client.clone(), window);
+        let fetcher = Fetcher::new(self.client.clone(), window, self.pause);
         let batches = ask::batches(service, &own, window, silent);
         let mut fetched = futures::stream::iter(batches)
             .map(|batch| fetcher.clone().fetch(batch))

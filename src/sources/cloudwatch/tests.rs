@@ -232,7 +232,8 @@ async fn read(
     resources: &[Resource],
     window: Window,
 ) -> (Result<Reading, Error>, Vec<UsageDay>) {
-    let source = Source { client, account: "111111111111", region: "eu-west-1" };
+    let pause = Duration::from_millis(1);
+    let source = Source { client, account: "111111111111", region: "eu-west-1", pause };
     let mut days = Vec::new();
     let config = Config::default();
     let reading =
@@ -365,7 +366,7 @@ async fn what_stays_partial_or_forbidden_is_a_gap_and_no_row() {
         read,
         ["bytes_out_per_s", "client_connections", "disk_used_percent", "heap_after_gc_percent"]
     );
-    assert_eq!(fake.calls().len(), 4, "asked four times, then given up");
+    assert_eq!(fake.calls().len(), 10, "asked ten times, then given up");
 }
 
 #[tokio::test]
@@ -466,5 +467,50 @@ async fn an_answer_that_never_ends_is_given_up() {
         Fake::start(|_, _| Reply::Page(Vec::new(), Some("the same again".to_owned()))).await;
     let (reading, _) = read(client, &msk::SERVICE, &[broker_cluster("orders", 1)], window(2)).await;
     assert_eq!(reading.unwrap().gaps.len(), 7);
-    assert_eq!(fake.calls().len(), 8);
+    assert_eq!(fake.calls().len(), 10 * 5);
+}
+
+#[tokio::test]
+async fn an_empty_page_that_leads_to_itself_is_asked_again() {
+    let (fake, client) = Fake::start(|call, number| {
+        let token = Some("here".to_owned());
+        if number < 3 { Reply::Page(Vec::new(), token) } else { Reply::Page(whole(call), None) }
+    })
+    .await;
+    let (reading, _) =
+        read(client, &msk::SERVICE, &[broker_cluster("orders", 1)], window(2)).await;
+    assert!(reading.unwrap().is_complete());
+    assert_eq!(fake.calls().len(), 4);
+}
+
+#[tokio::test]
+async fn a_third_of_the_queries_failing_leaves_no_gap() {
+    let (_fake, client) = Fake::start(|call, number| {
+        let mut found = whole(call);
+        for (index, found) in found.iter_mut().enumerate() {
+            // A fixed scatter that differs from call to call.
+            let draw = (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
+            if (draw + number as u64 * 7_919) % 10 < 3 {
+                found.status = "InternalError";
+                found.points.clear();
+            }
+        }
+        Reply::Page(found, None)
+    })
+    .await;
+    let clusters: Vec<_> = (0..50).map(|n| broker_cluster(&format!("c{n:02}"), 3)).collect();
+    let (reading, days) = read(client, &msk::SERVICE, &clusters, window(2)).await;
+    assert!(reading.unwrap().is_complete());
+    assert_eq!(days[0].points.len(), 50 * 3 * 7 * 2);
+}
+
+#[tokio::test]
+async fn a_dead_service_is_left_alone_after_some_requests() {
+    let (fake, client) = Fake::start(|_, _| Reply::Error(500, "InternalServiceError")).await;
+    let functions: Vec<_> = (0..20_000).map(|n| function(&format!("f{n:05}"))).collect();
+    let (reading, days) = read(client, &lambda::SERVICE, &functions, window(24)).await;
+    assert!(matches!(reading, Err(Error::Aws(aws::Error::Server { .. }))), "{reading:?}");
+    assert!(days.is_empty());
+    // Some requests at once, each asked three times, each time repeated twice by the SDK.
+    assert!(fake.calls().len() <= 2 * 4 * 9, "{}", fake.calls().len());
 }

@@ -1,5 +1,7 @@
 //! Follows every page of a view.
 
+use std::time::Duration;
+
 use aws_sdk_costexplorer::Client;
 use aws_sdk_costexplorer::types::{DateInterval, Granularity, ResultByTime};
 
@@ -17,6 +19,16 @@ const STARTS: usize = 3;
 /// Pages of one query: more is an answer that does not end, at a cent a page.
 const MOST_PAGES: u64 = 500;
 
+/// How often a page may fail, after the SDK's own repetitions: a view is whole or it is not there, so
+/// a page is worth some patience.
+const FAILURES: u32 = 3;
+
+/// How often a page may lead to itself, which an empty one can do.
+const MOST_REPEATS: usize = 3;
+
+/// Pause before a page is asked for the second time.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Reads the bill of a payer account.
 #[derive(Debug, Clone)]
 pub struct CostExplorer {
@@ -24,6 +36,7 @@ pub struct CostExplorer {
     config: Config,
     billing_account_id: String,
     accounts: Vec<String>,
+    pub(super) pause: Duration,
 }
 
 /// One client for each priority: when money is short, the least valuable view is not read.
@@ -70,7 +83,7 @@ impl CostExplorer {
         accounts: Vec<String>,
     ) -> Self {
         let billing_account_id = billing_account_id.to_owned();
-        Self { clients, config: config.clone(), billing_account_id, accounts }
+        Self { clients, config: config.clone(), billing_account_id, accounts, pause: PAUSE }
     }
 
     /// Reads several views, one after the other. Each comes as soon as it is whole; one that fails
@@ -144,19 +157,46 @@ impl CostExplorer {
         pages: &mut u64,
     ) -> Result<(), aws::Error> {
         let mut token: Option<String> = None;
+        let mut repeats = 0;
         for _ in 0..MOST_PAGES {
-            let (results, next) = self.page(job, today, account, token.clone()).await?;
+            let (results, next) = self.patient_page(job, today, account, token.as_ref()).await?;
             *pages += 1;
             assembly.add(account, results).map_err(|Contradiction(what)| unreadable(what))?;
-            match next {
-                None => return Ok(()),
-                Some(next) if token.as_ref() == Some(&next) => {
-                    return Err(unreadable(format!("view {} repeats its page", job.view.name())));
-                }
-                next => token = next,
+            repeats = if next == token { repeats + 1 } else { 0 };
+            if next.is_none() {
+                return Ok(());
             }
+            if repeats > MOST_REPEATS {
+                return Err(unreadable(format!("view {} repeats its page", job.view.name())));
+            }
+            token = next;
         }
         Err(unreadable(format!("view {} has over {MOST_PAGES} pages", job.view.name())))
+    }
+
+    /// A page, asked again when it fails in a way that may pass.
+    async fn patient_page(
+        &self,
+        job: Job,
+        today: Day,
+        account: Option<&str>,
+        token: Option<&String>,
+    ) -> Result<(Vec<ResultByTime>, Option<String>), aws::Error> {
+        let mut failures = 0;
+        loop {
+            match self.page(job, today, account, token.cloned()).await {
+                Err(
+                    aws::Error::Throttled { .. }
+                    | aws::Error::Timeout { .. }
+                    | aws::Error::Server { .. }
+                    | aws::Error::Parse { .. },
+                ) if failures + 1 < FAILURES => {
+                    tokio::time::sleep(self.pause.saturating_mul(1 << failures)).await;
+                    failures += 1;
+                }
+                result => return result,
+            }
+        }
     }
 
     async fn page(
