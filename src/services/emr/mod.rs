@@ -152,7 +152,7 @@ const METRICS: &[Metric] = &[
     cluster_metric(
         "idle_ratio",
         "",
-        "Share of the hour in which no job ran and nothing was waiting.",
+        "Share of the hour's five-minute samples in which no YARN task and no job ran.",
         &["IsIdle"],
         &[Statistic::Average],
         Across::Max,

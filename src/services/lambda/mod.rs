@@ -74,7 +74,7 @@ const METRICS: &[Metric] = &[
     metric(
         "duration_ms",
         "ms",
-        "Time that invocations ran, initialisation left out: what is billed, rounded up to 1 ms.",
+        "Time that invocations ran. Initialisation is not in it, though it is billed too.",
         &["Duration"],
         &[Statistic::Sum, Statistic::Maximum],
     ),

@@ -97,10 +97,7 @@ impl Fetcher {
             }
             self.health.failed_in_a_row.store(0, Ordering::Relaxed);
             open.retain(|query| {
-                matches!(
-                    fetched.answer.progress(*query),
-                    Progress::Unfinished | Progress::Failed
-                )
+                matches!(fetched.answer.progress(*query), Progress::Unfinished | Progress::Failed)
             });
             if open.is_empty() {
                 break;

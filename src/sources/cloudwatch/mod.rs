@@ -78,9 +78,10 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Whether everything asked for was read, so that the next read may begin where this one ended.
+    /// Whether everything that may be read was read, so that the next read may begin where this one
+    /// ended. What is denied does not count: reading it again changes nothing.
     pub fn is_complete(&self) -> bool {
-        self.gaps.is_empty()
+        self.gaps.iter().all(|gap| gap.reason == Missed::Denied)
     }
 }
 

@@ -477,8 +477,7 @@ async fn an_empty_page_that_leads_to_itself_is_asked_again() {
         if number < 3 { Reply::Page(Vec::new(), token) } else { Reply::Page(whole(call), None) }
     })
     .await;
-    let (reading, _) =
-        read(client, &msk::SERVICE, &[broker_cluster("orders", 1)], window(2)).await;
+    let (reading, _) = read(client, &msk::SERVICE, &[broker_cluster("orders", 1)], window(2)).await;
     assert!(reading.unwrap().is_complete());
     assert_eq!(fake.calls().len(), 4);
 }

@@ -63,7 +63,9 @@ fn source(client: Client, config: &Config) -> CostExplorer {
     let accounts = vec!["111111111111".to_owned(), "222222222222".to_owned()];
     let clients = Clients { essential: client.clone(), normal: client.clone(), optional: client };
     let pause = std::time::Duration::from_millis(1);
-    CostExplorer { pause, ..CostExplorer::new(clients, config, PAYER, accounts) }
+    let mut source = CostExplorer::new(clients, config, PAYER, accounts);
+    source.pause = pause;
+    source
 }
 
 fn job(view: View, first: &str, last: &str) -> Job {
