@@ -107,7 +107,10 @@ impl Fetcher {
     }
 
     fn is_worth_repeating(&self, error: &aws::Error) -> bool {
-        if error.is_passing() || matches!(error, aws::Error::Parse { .. }) {
+        // A session that ends under way is renewed for the next request.
+        if error.is_passing()
+            || matches!(error, aws::Error::Parse { .. } | aws::Error::Expired { .. })
+        {
             return true;
         }
         // A fault in this request says nothing about the next; anything else does.

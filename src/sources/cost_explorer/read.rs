@@ -189,7 +189,9 @@ impl CostExplorer {
                     aws::Error::Throttled { .. }
                     | aws::Error::Timeout { .. }
                     | aws::Error::Server { .. }
-                    | aws::Error::Parse { .. },
+                    | aws::Error::Parse { .. }
+                    // A session that ends under way is renewed for the next request.
+                    | aws::Error::Expired { .. },
                 ) if failures + 1 < FAILURES => {
                     tokio::time::sleep(self.pause.saturating_mul(1 << failures)).await;
                     failures += 1;
