@@ -467,7 +467,7 @@ async fn an_answer_that_never_ends_is_given_up() {
         Fake::start(|_, _| Reply::Page(Vec::new(), Some("the same again".to_owned()))).await;
     let (reading, _) = read(client, &msk::SERVICE, &[broker_cluster("orders", 1)], window(2)).await;
     assert_eq!(reading.unwrap().gaps.len(), 7);
-    assert_eq!(fake.calls().len(), 10 * 5);
+    assert_eq!(fake.calls().len(), 10 * 10);
 }
 
 #[tokio::test]

@@ -21,10 +21,13 @@ const MOST_PAGES: u64 = 500;
 
 /// How often a page may fail, after the SDK's own repetitions: a view is whole or it is not there, so
 /// a page is worth some patience.
-const FAILURES: u32 = 3;
+const FAILURES: u32 = 4;
+
+/// Views in a row that failed, after which Cost Explorer is left alone.
+const STOP_AFTER: i32 = 3;
 
 /// How often a page may lead to itself, which an empty one can do.
-const MOST_REPEATS: usize = 3;
+const MOST_REPEATS: usize = 8;
 
 /// Pause before a page is asked for the second time.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -86,22 +89,38 @@ impl CostExplorer {
         Self { clients, config: config.clone(), billing_account_id, accounts, pause: PAUSE }
     }
 
-    /// Reads several views, one after the other. Each comes as soon as it is whole; one that fails
-    /// does not stop the others, unless the next would fail in the same way.
+    /// Reads several views, one after the other. Each comes as soon as it is whole. One that fails in
+    /// a way that may pass is tried once more at the end; no failure stops the others, unless they
+    /// would fail in the same way.
     pub async fn read_all(&self, jobs: &[Job], today: Day, sink: &mut dyn Sink) {
         let mut stopped: Option<aws::Error> = None;
-        for (done, job) in (1..).zip(jobs) {
-            let reading = match &stopped {
-                Some(error) => Err(error.clone()),
-                None => self.read(*job, today).await,
-            };
-            if let Err(error) = &reading
-                && !error.is_passing()
-                && !matches!(error, aws::Error::Client { .. } | aws::Error::Parse { .. })
-            {
-                stopped = Some(error.clone());
+        let mut failed_in_a_row = 0;
+        let mut done = 0;
+        let mut again = Vec::new();
+        let last_chance = [false, true];
+        for is_last in last_chance {
+            let pass = if is_last { std::mem::take(&mut again) } else { jobs.to_vec() };
+            for job in pass {
+                let reading = match &stopped {
+                    Some(error) => Err(error.clone()),
+                    None => self.read(job, today).await,
+                };
+                match &reading {
+                    Ok(_) => failed_in_a_row = 0,
+                    Err(error) if stopped.is_none() => {
+                        failed_in_a_row += i32::from(is_general(error));
+                        if is_hopeless(error) || failed_in_a_row >= STOP_AFTER {
+                            stopped = Some(error.clone());
+                        } else if !is_last && is_worth_repeating(error) {
+                            again.push(job);
+                            continue;
+                        }
+                    }
+                    Err(_) => {}
+                }
+                done += 1;
+                sink.take(job, reading, done, jobs.len()).await;
             }
-            sink.take(*job, reading, done, jobs.len()).await;
         }
     }
 
@@ -185,14 +204,7 @@ impl CostExplorer {
         let mut failures = 0;
         loop {
             match self.page(job, today, account, token.cloned()).await {
-                Err(
-                    aws::Error::Throttled { .. }
-                    | aws::Error::Timeout { .. }
-                    | aws::Error::Server { .. }
-                    | aws::Error::Parse { .. }
-                    // A session that ends under way is renewed for the next request.
-                    | aws::Error::Expired { .. },
-                ) if failures + 1 < FAILURES => {
+                Err(error) if is_worth_repeating(&error) && failures + 1 < FAILURES => {
                     tokio::time::sleep(self.pause.saturating_mul(1 << failures)).await;
                     failures += 1;
                 }
@@ -231,6 +243,32 @@ impl CostExplorer {
         let next = page.next_page_token.filter(|token| !token.is_empty());
         Ok((page.results_by_time.unwrap_or_default(), next))
     }
+}
+
+/// Whether the same request may succeed. A session that ends under way is renewed for the next one.
+fn is_worth_repeating(error: &aws::Error) -> bool {
+    matches!(
+        error,
+        aws::Error::Throttled { .. }
+            | aws::Error::Timeout { .. }
+            | aws::Error::Server { .. }
+            | aws::Error::Parse { .. }
+            | aws::Error::Expired { .. }
+    )
+}
+
+/// Whether every other request would fail too.
+fn is_hopeless(error: &aws::Error) -> bool {
+    matches!(
+        error,
+        aws::Error::Denied { .. } | aws::Error::Credentials { .. } | aws::Error::Config(_)
+    )
+}
+
+/// Whether the failure says nothing about the view: a view that Cost Explorer refuses, or that is too
+/// dear, does.
+fn is_general(error: &aws::Error) -> bool {
+    !matches!(error, aws::Error::Client { .. } | aws::Error::OverCap(_))
 }
 
 fn unreadable(reason: String) -> aws::Error {

@@ -493,6 +493,42 @@ async fn a_view_that_is_refused_does_not_stop_the_others_but_a_missing_permissio
     assert_eq!(fake.calls().len(), 1);
 }
 
+#[tokio::test]
+async fn a_view_that_fails_in_passing_is_read_at_the_end() {
+    let (_, client) = Fake::start(|call, number| {
+        // The first view, whatever its patience: three attempts of the SDK for each of four pages.
+        if number < 12 {
+            assert_eq!(call["GroupBy"][0]["Key"], "LINKED_ACCOUNT");
+            return Err((500, "InternalServerException"));
+        }
+        Ok(page(&[], None))
+    })
+    .await;
+    let config = Config { views: View::ALL[..3].to_vec(), ..Config::default() };
+    let mut taken = Taken::default();
+    source(client, &config).read_all(&config.current(TODAY), TODAY, &mut taken).await;
+    assert_eq!(
+        taken.0,
+        [
+            (View::RecordType, "ok", 1, 3),
+            (View::UsageType, "ok", 2, 3),
+            (View::AccountService, "ok", 3, 3),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_dead_cost_explorer_is_left_alone_after_three_views() {
+    let (fake, client) = Fake::start(|_, _| Err((500, "InternalServerException"))).await;
+    let config = Config { views: vec![View::AccountService], ..Config::default() };
+    let jobs = config.history(TODAY);
+    let mut taken = Taken::default();
+    source(client, &config).read_all(&jobs, TODAY, &mut taken).await;
+    assert_eq!(taken.0.len(), 14);
+    assert!(taken.0.iter().all(|(_, outcome, ..)| *outcome == "server"), "{:?}", taken.0);
+    assert_eq!(fake.calls().len(), 3 * 12);
+}
+
 fn sdk_day(start: Day, groups: &[(u8, i64)]) -> ResultByTime {
     let group = |(key, cents): &(u8, i64)| {
         let amount = rust_decimal::Decimal::new(*cents, 7).to_string();
