@@ -222,8 +222,7 @@ impl Ledger {
         }
         let mut inner = self.inner();
         inner.roll_over(now);
-        let limit = self.cap * Decimal::new(i64::from(call.priority.share_percent()), 2);
-        if inner.spent + call.price > limit {
+        if inner.spent + call.price > call.priority.share_of(self.cap) {
             *inner.refused.entry((call.api, call.priority)).or_default() += 1;
             return Err(Refused::OverCap(OverCap {
                 operation: format!("{}:{}", call.api, call.operation),

@@ -34,6 +34,11 @@ impl Priority {
         }
     }
 
+    /// What requests of this priority may fill of a cap.
+    pub fn share_of(self, cap: Usd) -> Usd {
+        cap * Decimal::new(i64::from(self.share_percent()), 2)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Essential => "essential",

@@ -3,6 +3,7 @@
 pub mod cloudwatch;
 pub mod cost_explorer;
 pub mod inventory;
+pub mod plan;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,0 +1,609 @@
+//! The Hadoop and Spark clusters, alive and ended.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Build, Charge, Course, DEV, IRELAND, PROD, Role, UAT, VIRGINIA, subnets};
+use crate::sandbox::estate::bill::{EC2, EC2_OTHER, EMR};
+use crate::sandbox::estate::dice::{Dice, UPPER};
+use crate::sandbox::estate::load::{Level, Load, Series, Source};
+use crate::sandbox::estate::model::{
+    Account, EbsVolume, EmrCluster, EmrFleetType, EmrGroups, EmrInstance, EmrInstanceFleet,
+    EmrInstanceGroup, EmrManagedScaling, EmrStep, Meta,
+};
+use crate::sandbox::estate::prices;
+use crate::sandbox::estate::signal::{Rhythm, Signal};
+
+const SPARK: &[(&str, &str)] = &[("Hadoop", "3.4.0"), ("Hive", "3.1.3"), ("Spark", "3.5.2")];
+const TRINO: &[(&str, &str)] = &[("Hadoop", "3.4.0"), ("Trino", "446")];
+const HBASE: &[(&str, &str)] = &[("HBase", "2.5.5"), ("Hadoop", "3.4.0"), ("ZooKeeper", "3.9.1")];
+const NOTEBOOKS: &[(&str, &str)] = &[
+    ("Hadoop", "3.4.0"),
+    ("JupyterEnterpriseGateway", "2.6.0"),
+    ("Livy", "0.8.0"),
+    ("Spark", "3.5.2"),
+];
+const TENSORFLOW: &[(&str, &str)] = &[("TensorFlow", "2.16.1")];
+
+/// A cluster that is alive.
+#[derive(Clone, Copy)]
+struct Spec<'a> {
+    account: Account,
+    region: &'static str,
+    name: &'a str,
+    team: &'a str,
+    state: &'static str,
+    release: &'static str,
+    applications: &'static [(&'static str, &'static str)],
+    primary: &'static str,
+    core: (&'static str, u32),
+    /// Spot.
+    task: Option<(&'static str, u32)>,
+    fleets: bool,
+    age_days: f64,
+    auto_terminate: bool,
+    idle_timeout: Option<u32>,
+    managed_scaling: bool,
+    /// Share of the samples in which it idles.
+    idle: f64,
+    /// YARN memory in use, percent, at its quietest and busiest.
+    used: (f64, f64),
+    rhythm: Rhythm,
+    silent: bool,
+    tag: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Spec<'a> {
+    fn healthy(account: Account, region: &'static str, name: &'a str, team: &'a str) -> Self {
+        Self {
+            account,
+            region,
+            name,
+            team,
+            state: "RUNNING",
+            release: "emr-7.5.0",
+            applications: SPARK,
+            primary: "m6g.xlarge",
+            core: ("m7g.2xlarge", 4),
+            task: None,
+            fleets: false,
+            age_days: 90.0,
+            auto_terminate: false,
+            idle_timeout: Some(3_600),
+            managed_scaling: true,
+            idle: 0.15,
+            used: (52.0, 78.0),
+            rhythm: Rhythm::Office,
+            silent: false,
+            tag: None,
+        }
+    }
+}
+
+impl Build {
+    pub(super) fn emr(&mut self) {
+        self.emr_production();
+        self.emr_elsewhere();
+        self.emr_special();
+        self.emr_ended();
+    }
+
+    fn emr_production(&mut self) {
+        self.emr_cluster(
+            Spec {
+                task: Some(("m6g.2xlarge", 3)),
+                ..Spec::healthy(PROD, IRELAND, "orders-batch-etl", "orders")
+            },
+            &[],
+        );
+        self.emr_cluster(
+            Spec {
+                applications: TRINO,
+                primary: "r6g.2xlarge",
+                core: ("r6g.2xlarge", 3),
+                idle_timeout: None,
+                managed_scaling: false,
+                used: (61.0, 66.0),
+                idle: 0.0,
+                ..Spec::healthy(PROD, IRELAND, "risk-trino", "risk")
+            },
+            &[
+                Role::Near("emr-no-auto-termination", "Trino: IsIdle does not see its queries"),
+                Role::Near("emr-no-managed-scaling", "fixed size, but its load hardly varies"),
+            ],
+        );
+        self.emr_cluster(
+            Spec {
+                core: ("m7g.2xlarge", 8),
+                managed_scaling: false,
+                used: (6.0, 93.0),
+                rhythm: Rhythm::Nights,
+                idle: 0.3,
+                ..Spec::healthy(PROD, IRELAND, "fraud-features", "fraud")
+            },
+            &[Role::Planted(
+                "emr-no-managed-scaling",
+                "eight nodes day and night for five hours of batches",
+            )],
+        );
+        self.emr_cluster(
+            Spec {
+                primary: "m4.xlarge",
+                core: ("r4.2xlarge", 3),
+                release: "emr-6.15.0",
+                ..Spec::healthy(PROD, VIRGINIA, "ledger-recon", "ledger")
+            },
+            &[Role::Planted("emr-old-generation", "m4 and r4 nodes")],
+        );
+        self.emr_cluster(
+            Spec {
+                fleets: true,
+                auto_terminate: true,
+                idle_timeout: None,
+                age_days: 0.16,
+                idle: 0.0,
+                task: Some(("r6g.2xlarge", 4)),
+                ..Spec::healthy(PROD, IRELAND, "pricing-eod", "pricing")
+            },
+            &[
+                Role::Near("emr-no-auto-termination", "transient: it ends with its last step"),
+                Role::Unknown("emr-idle-cluster", "began four hours ago"),
+            ],
+        );
+    }
+
+    fn emr_elsewhere(&mut self) {
+        self.emr_cluster(
+            Spec {
+                state: "WAITING",
+                idle: 1.0,
+                used: (0.0, 0.0),
+                rhythm: Rhythm::Flat,
+                idle_timeout: None,
+                core: ("m7g.xlarge", 2),
+                age_days: 40.0,
+                ..Spec::healthy(UAT, IRELAND, "settlement-uat", "settlement")
+            },
+            &[
+                Role::Planted("emr-idle-cluster", "waits for steps that nobody sends"),
+                Role::Planted("emr-no-auto-termination", "nothing ends it when it idles"),
+            ],
+        );
+        self.emr_cluster(
+            Spec {
+                idle: 0.55,
+                used: (30.0, 48.0),
+                idle_timeout: None,
+                core: ("m7g.xlarge", 2),
+                age_days: 60.0,
+                ..Spec::healthy(DEV, IRELAND, "exploration-dev", "risk")
+            },
+            &[
+                Role::Planted("emr-no-auto-termination", "idles half of the time, for ever"),
+                Role::Near("emr-idle-cluster", "idles half of every hour, never a whole one"),
+            ],
+        );
+        self.emr_cluster(
+            Spec {
+                state: "WAITING",
+                applications: HBASE,
+                idle: 1.0,
+                used: (20.0, 22.0),
+                rhythm: Rhythm::Flat,
+                idle_timeout: None,
+                managed_scaling: false,
+                core: ("r6g.xlarge", 3),
+                ..Spec::healthy(UAT, IRELAND, "limits-hbase-uat", "risk")
+            },
+            &[
+                Role::Near("emr-idle-cluster", "HBase serves requests that IsIdle does not see"),
+                Role::Near("emr-no-auto-termination", "HBase"),
+            ],
+        );
+    }
+
+    fn emr_special(&mut self) {
+        self.emr_cluster(
+            Spec {
+                state: "WAITING",
+                applications: NOTEBOOKS,
+                idle: 1.0,
+                used: (0.0, 0.0),
+                rhythm: Rhythm::Flat,
+                idle_timeout: Some(604_800),
+                core: ("m7g.xlarge", 1),
+                age_days: 5.0,
+                tag: Some(("purpose", "notebook")),
+                ..Spec::healthy(DEV, IRELAND, "notebooks-dev", "fraud")
+            },
+            &[Role::Near("emr-idle-cluster", "idle, and tagged as a notebook's")],
+        );
+        self.emr_cluster(
+            Spec {
+                applications: TENSORFLOW,
+                core: ("m7g.2xlarge", 1),
+                managed_scaling: false,
+                idle_timeout: Some(86_400),
+                silent: true,
+                ..Spec::healthy(DEV, IRELAND, "training-dev", "fraud")
+            },
+            &[
+                Role::Unknown("emr-idle-cluster", "without YARN there are no metrics"),
+                Role::Unknown("emr-no-managed-scaling", "without YARN there are no metrics"),
+            ],
+        );
+    }
+
+    fn emr_cluster(&mut self, spec: Spec<'_>, roles: &[Role]) {
+        let name = self.named(spec.name);
+        let dice = self.dice_of("emr", &name);
+        let id = format!("j-{}", dice.of("id").text(13, UPPER));
+        let mut tags = self.tags(spec.account, spec.team);
+        tags.extend(spec.tag.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let age = if spec.age_days < 1.0 {
+            spec.age_days
+        } else {
+            spec.age_days * dice.between(0.9, 1.1)
+        };
+        let created = self.ago(age);
+        let meta = Meta {
+            account: spec.account.id,
+            region: spec.region,
+            arn: format!(
+                "arn:aws:elasticmapreduce:{}:{}:cluster/{id}",
+                spec.region, spec.account.id
+            ),
+            created,
+            name,
+            tags,
+        };
+        let ready = created + SignedDuration::from_secs(dice.int(360, 660));
+        let (groups, instances) = nodes(&spec, dice, created, ready);
+        self.emr_charges(&meta, &spec);
+        self.note(&meta, &id, roles);
+        let load = if spec.silent { Load::default() } else { emr_load(&spec, ready, dice) };
+        let primary_ip = instances.first().map(|node| node.private_ip.replace('.', "-"));
+        let hours = self.options.now.duration_since(created).as_hours();
+        let nodes = instances.len() as i64;
+        let cluster = EmrCluster {
+            id,
+            state: spec.state,
+            state_change: if spec.state == "WAITING" {
+                ("", "Cluster ready after last step completed.")
+            } else {
+                ("", "Running step")
+            },
+            ready: Some(ready),
+            ended: None,
+            release: spec.release,
+            os_release: "2023.6.20250115.0",
+            applications: spec.applications.to_vec(),
+            auto_terminate: spec.auto_terminate,
+            termination_protected: spec.account.environment == "prod" && !spec.auto_terminate,
+            log_uri: Some(format!("s3n://bank-emr-logs-{}/", spec.account.name)),
+            ebs_root_gib: 15,
+            step_concurrency: 1,
+            normalized_instance_hours: hours * nodes * 16,
+            master_public_dns: format!(
+                "ip-{}.{}.compute.internal",
+                primary_ip.unwrap_or_default(),
+                spec.region
+            ),
+            subnet: subnets(self.dice, spec.account.id, spec.region, 3).swap_remove(0),
+            availability_zone: format!("{}a", spec.region),
+            groups,
+            instances,
+            managed_scaling: spec.managed_scaling.then_some(EmrManagedScaling {
+                unit: if spec.fleets { "InstanceFleetUnits" } else { "Instances" },
+                min: 2,
+                max: 20,
+                max_on_demand: Some(20),
+                max_core: Some(10),
+                strategy: "DEFAULT",
+            }),
+            idle_timeout_seconds: spec.idle_timeout,
+            steps: self.emr_steps(&spec, dice, ready),
+            meta,
+        };
+        self.emr.push((cluster, load));
+    }
+
+    /// One step a night until the cluster fell idle, newest first.
+    fn emr_steps(&self, spec: &Spec<'_>, dice: Dice, ready: Timestamp) -> Vec<EmrStep> {
+        let now = self.options.now;
+        let quiet_days = if spec.idle >= 1.0 { 20 } else { 0 };
+        let mut steps = Vec::new();
+        if spec.state == "RUNNING" {
+            let created = ready.max(self.ago(0.08));
+            steps.push(EmrStep {
+                state: "RUNNING",
+                started: Some(created + SignedDuration::from_secs(45)),
+                ended: None,
+                ..step(spec, dice.of("running"), created)
+            });
+        }
+        for night in quiet_days..quiet_days + 14_i64 {
+            let second = (now.as_second() / 86_400 - night) * 86_400 + 3_600 * 2;
+            let created = Timestamp::from_second(second).unwrap_or(now);
+            let dice = dice.of("step").nth(second as u64);
+            let minutes = dice.int(20, 90);
+            if created < ready || created + SignedDuration::from_mins(minutes + 2) >= now {
+                continue;
+            }
+            steps.push(EmrStep {
+                state: if dice.of("fails").int(0, 24) == 0 { "FAILED" } else { "COMPLETED" },
+                started: Some(created + SignedDuration::from_secs(40)),
+                ended: Some(created + SignedDuration::from_mins(minutes)),
+                ..step(spec, dice, created)
+            });
+        }
+        steps
+    }
+
+    fn emr_charges(&mut self, meta: &Meta, spec: &Spec<'_>) {
+        let nodes = [(spec.primary, 1, false), (spec.core.0, spec.core.1, false)]
+            .into_iter()
+            .chain(spec.task.map(|(instance, count)| (instance, count, true)));
+        for (instance, count, spot) in nodes {
+            let course = Course::flat(24.0 * f64::from(count));
+            let usage = format!("BoxUsage:{instance}");
+            let hours = Charge {
+                service: EC2,
+                usage_type: &usage,
+                operation: "RunInstances",
+                unit: "Hrs",
+                price: prices::ec2(instance),
+            };
+            if spot {
+                let usage = format!("SpotUsage:{instance}");
+                let price = (hours.price * rust_decimal::Decimal::new(38, 2)).round_dp(6);
+                let operation = "RunInstances:SV001";
+                self.charge(meta, Charge { usage_type: &usage, price, operation, ..hours }, course);
+            } else {
+                self.charge_covered(meta, hours, course);
+            }
+            self.charge(
+                meta,
+                Charge {
+                    service: EMR,
+                    operation: "RunJobFlow",
+                    price: prices::emr(instance),
+                    ..hours
+                },
+                course,
+            );
+            self.charge_stored(
+                meta,
+                Charge {
+                    service: EC2_OTHER,
+                    usage_type: "EBS:VolumeUsage.gp3",
+                    operation: "CreateVolume-Gp3",
+                    unit: "GB-Mo",
+                    price: prices::unit("ebs-gp3"),
+                },
+                Course::flat(f64::from(count) * (15.0 + f64::from(NODE_GIB))),
+            );
+        }
+    }
+
+    /// Nightly transient clusters of the last week, and one that failed.
+    fn emr_ended(&mut self) {
+        for night in 1..=7_i64 {
+            let spec = Spec {
+                auto_terminate: true,
+                idle_timeout: None,
+                fleets: true,
+                ..Spec::healthy(PROD, IRELAND, "pricing-eod", "pricing")
+            };
+            let name = self.named(spec.name);
+            let dice = self.dice_of("emr", &name).of("ended").nth(night as u64);
+            let second = (self.options.now.as_second() / 86_400 - night) * 86_400 + 3_600 * 19;
+            let created = Timestamp::from_second(second).unwrap_or(Timestamp::MIN);
+            let ready = created + SignedDuration::from_secs(420);
+            let ended = created + SignedDuration::from_mins(dice.int(95, 200));
+            let id = format!("j-{}", dice.of("id").text(13, UPPER));
+            let failed = night == 5;
+            let (groups, _) = nodes(&spec, dice, created, ready);
+            let cluster = EmrCluster {
+                meta: Meta {
+                    account: spec.account.id,
+                    region: spec.region,
+                    arn: format!(
+                        "arn:aws:elasticmapreduce:{}:{}:cluster/{id}",
+                        spec.region, spec.account.id
+                    ),
+                    created,
+                    name,
+                    tags: self.tags(spec.account, spec.team),
+                },
+                id,
+                state: if failed { "TERMINATED_WITH_ERRORS" } else { "TERMINATED" },
+                state_change: if failed {
+                    ("STEP_FAILURE", "Shut down as step failed")
+                } else {
+                    ("ALL_STEPS_COMPLETED", "Steps completed")
+                },
+                ready: Some(ready),
+                ended: Some(ended),
+                release: spec.release,
+                os_release: "2023.6.20250115.0",
+                applications: spec.applications.to_vec(),
+                auto_terminate: true,
+                termination_protected: false,
+                log_uri: Some("s3n://bank-emr-logs-prod/".to_owned()),
+                ebs_root_gib: 15,
+                step_concurrency: 1,
+                normalized_instance_hours: 96,
+                master_public_dns: String::new(),
+                subnet: subnets(self.dice, spec.account.id, spec.region, 3).swap_remove(0),
+                availability_zone: format!("{}a", spec.region),
+                groups,
+                instances: Vec::new(),
+                managed_scaling: None,
+                idle_timeout_seconds: None,
+                steps: vec![EmrStep {
+                    state: if failed { "FAILED" } else { "COMPLETED" },
+                    started: Some(ready),
+                    ended: Some(ended),
+                    ..step(&spec, dice, created)
+                }],
+            };
+            let until = Some(ended.as_second());
+            let load = Load { until, ..emr_load(&spec, ready, dice) };
+            self.emr.push((cluster, load));
+        }
+    }
+}
+
+const NODE_GIB: u32 = 128;
+
+fn step(spec: &Spec<'_>, dice: Dice, created: Timestamp) -> EmrStep {
+    EmrStep {
+        id: format!("s-{}", dice.of("id").text(13, UPPER)),
+        name: format!("{}-daily", spec.team),
+        state: "COMPLETED",
+        created,
+        started: None,
+        ended: None,
+        jar: "command-runner.jar",
+        args: vec![
+            "spark-submit".to_owned(),
+            "--deploy-mode".to_owned(),
+            "cluster".to_owned(),
+            format!("s3://bank-artifacts/{}/daily.py", spec.team),
+        ],
+    }
+}
+
+fn volumes() -> Vec<EbsVolume> {
+    vec![EbsVolume {
+        volume_type: "gp3",
+        gib: NODE_GIB,
+        iops: Some(3_000),
+        throughput: Some(125),
+        device: "/dev/sdb",
+    }]
+}
+
+fn nodes(
+    spec: &Spec<'_>,
+    dice: Dice,
+    created: Timestamp,
+    ready: Timestamp,
+) -> (EmrGroups, Vec<EmrInstance>) {
+    let parts =
+        [("MASTER", spec.primary, 1, "ON_DEMAND"), ("CORE", spec.core.0, spec.core.1, "ON_DEMAND")]
+            .into_iter()
+            .chain(spec.task.map(|(instance, count)| ("TASK", instance, count, "SPOT")));
+    let mut groups = Vec::new();
+    let mut fleets = Vec::new();
+    let mut instances = Vec::new();
+    for (role, instance_type, count, market) in parts {
+        let prefix = if spec.fleets { "if" } else { "ig" };
+        let id = format!("{prefix}-{}", dice.of(role).text(13, UPPER));
+        let name = match role {
+            "MASTER" => "Primary",
+            "CORE" => "Core",
+            _ => "Task",
+        };
+        for node in 0..count {
+            let dice = dice.of(role).of("node").nth(u64::from(node));
+            instances.push(EmrInstance {
+                id: format!("ci-{}", dice.of("ci").text(13, UPPER)),
+                ec2_id: format!("i-0{}", dice.of("i").hex(16)),
+                group_id: id.clone(),
+                role,
+                instance_type,
+                market,
+                state: "RUNNING",
+                private_ip: format!(
+                    "10.{}.{}.{}",
+                    dice.int(10, 40),
+                    dice.nth(1).int(0, 255),
+                    dice.nth(2).int(4, 250)
+                ),
+                created,
+                ready: Some(ready),
+                volumes: vec![("/dev/sdb", format!("vol-0{}", dice.of("vol").hex(16)))],
+            });
+        }
+        if spec.fleets {
+            let spot = market == "SPOT";
+            let units = |on: bool| if on { count } else { 0 };
+            fleets.push(EmrInstanceFleet {
+                id,
+                name: name.to_owned(),
+                role,
+                target_on_demand: units(!spot),
+                target_spot: units(spot),
+                provisioned_on_demand: units(!spot),
+                provisioned_spot: units(spot),
+                state: "RUNNING",
+                types: vec![EmrFleetType { instance_type, weight: 1, ebs: volumes() }],
+            });
+        } else {
+            groups.push(EmrInstanceGroup {
+                id,
+                name: name.to_owned(),
+                role,
+                market,
+                instance_type,
+                requested: count,
+                running: count,
+                state: "RUNNING",
+                ebs: volumes(),
+                autoscaling: None,
+            });
+        }
+    }
+    let groups = if spec.fleets { EmrGroups::Fleets(fleets) } else { EmrGroups::Groups(groups) };
+    (groups, instances)
+}
+
+fn emr_load(spec: &Spec<'_>, ready: Timestamp, dice: Dice) -> Load {
+    let seed = |what: &str| dice.of(what).bits();
+    let flat = |what: &str, value: f64| Signal::flat(seed(what), value);
+    let (low, high) = spec.used;
+    let used = Signal { ceiling: 97.0, ..Signal::new(seed("used"), spec.rhythm, low, high) };
+    let used = used.jitter(0.04).burst(0.04);
+    let core = f64::from(spec.core.1);
+    let task = f64::from(spec.task.map_or(0, |(_, count)| count));
+    let total_mb = (core + task) * 24_576.0;
+    let running = if spec.idle >= 1.0 { 0.0 } else { 2.0 };
+    let jobs = Signal::new(seed("apps"), spec.rhythm, running, 3.0 * running).burst(0.0);
+    let gauge = |name, signal| Series::gauge(name, Level::Whole, signal).every(300);
+    let mut series = vec![
+        Series {
+            name: "IsIdle",
+            level: Level::Whole,
+            source: Source::Flag(flat("idle", spec.idle)),
+            step: 300,
+        },
+        Series::affine("YARNMemoryAvailablePercentage", Level::Whole, used, 100.0, -1.0).every(300),
+        gauge("MemoryTotalMB", flat("total", total_mb)),
+        Series::affine("MemoryAllocatedMB", Level::Whole, used, 0.0, total_mb / 100.0).every(300),
+        Series::affine("MemoryAvailableMB", Level::Whole, used, total_mb, -total_mb / 100.0)
+            .every(300),
+        gauge("MemoryReservedMB", flat("reserved", 0.0)),
+        Series::affine("ContainerAllocated", Level::Whole, used, 0.0, (core + task) / 10.0)
+            .every(300),
+        gauge("ContainerPending", flat("pending", 0.0)),
+        gauge("AppsRunning", jobs),
+        gauge("AppsPending", flat("pending", 0.0)),
+        gauge("CoreNodesRunning", flat("core", core)),
+        gauge("MRActiveNodes", flat("active", core + task)),
+        gauge("MRTotalNodes", flat("nodes", core + task + 1.0)),
+        gauge(
+            "HDFSUtilization",
+            Signal::percent(seed("hdfs"), Rhythm::Flat, 34.0, 34.0).jitter(0.02).burst(0.02),
+        ),
+    ];
+    if spec.task.is_some() {
+        series.push(gauge("TaskNodesRunning", flat("task", task)));
+    }
+    if spec.managed_scaling {
+        for name in ["TotalNodesRequested", "TotalNodesRunning"] {
+            series.push(gauge(name, flat("scaling", core + task)));
+        }
+    }
+    Load { since: ready.as_second(), until: None, series }
+}

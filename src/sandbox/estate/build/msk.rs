@@ -1,0 +1,519 @@
+//! The Kafka clusters.
+
+use super::{
+    Build, Charge, Course, DEV, IRELAND, PROD, Role, UAT, VIRGINIA, security_group, subnets,
+    zone_ids,
+};
+use crate::sandbox::estate::bill::MSK;
+use crate::sandbox::estate::dice::{Dice, UPPER};
+use crate::sandbox::estate::load::{Level, Load, Series, Source};
+use crate::sandbox::estate::model::{
+    Account, Meta, MskCluster, MskKind, MskNode, MskProvisioned, MskTopic,
+};
+use crate::sandbox::estate::prices;
+use crate::sandbox::estate::signal::{Rhythm, Signal};
+
+/// A provisioned cluster to be made.
+#[derive(Clone, Copy)]
+struct Spec<'a> {
+    account: Account,
+    region: &'static str,
+    name: &'a str,
+    team: &'a str,
+    instance: &'static str,
+    brokers: u32,
+    /// None on Express.
+    volume: Option<u32>,
+    kafka: &'static str,
+    age_days: f64,
+    state: &'static str,
+    /// CPU in user mode by night and by day; a sixth of it comes on top in system mode.
+    cpu: (f64, f64),
+    /// Maximum of user mode in some hours.
+    cpu_spike: Option<f64>,
+    /// Bytes in per second and broker by day; out is twice that.
+    traffic: f64,
+    clients: f64,
+    /// Per broker, replicas included.
+    partitions: u32,
+    disk: f64,
+    heap: f64,
+    /// Nothing of it reaches CloudWatch.
+    silent: bool,
+    tag: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Spec<'a> {
+    fn healthy(account: Account, region: &'static str, name: &'a str, team: &'a str) -> Self {
+        Self {
+            account,
+            region,
+            name,
+            team,
+            instance: "kafka.m7g.large",
+            brokers: 3,
+            volume: Some(500),
+            kafka: "3.8.x",
+            age_days: 500.0,
+            state: "ACTIVE",
+            cpu: (24.0, 42.0),
+            cpu_spike: None,
+            traffic: 4.0e6,
+            clients: 60.0,
+            partitions: 700,
+            disk: 52.0,
+            heap: 38.0,
+            silent: false,
+            tag: None,
+        }
+    }
+}
+
+impl Build {
+    pub(super) fn msk(&mut self) {
+        self.msk_production();
+        self.msk_elsewhere();
+    }
+
+    fn msk_production(&mut self) {
+        self.msk_cluster(Spec::healthy(PROD, IRELAND, "orders-stream", "orders"), &[]);
+        self.msk_cluster(
+            Spec {
+                instance: "kafka.m7g.2xlarge",
+                cpu: (4.0, 9.5),
+                traffic: 1.5e6,
+                partitions: 600,
+                ..Spec::healthy(PROD, IRELAND, "risk-stream", "risk")
+            },
+            &[Role::Planted(
+                "msk-underused-brokers",
+                "2xlarge brokers with a CPU of about 11 %, 600 partitions each",
+            )],
+        );
+        self.msk_cluster(
+            Spec {
+                volume: Some(2_000),
+                disk: 12.0,
+                ..Spec::healthy(PROD, IRELAND, "fraud-signals", "fraud")
+            },
+            &[Role::Planted("msk-overprov-storage", "2,000 GiB a broker, filled to 12 %")],
+        );
+        self.msk_cluster(
+            Spec {
+                instance: "kafka.m5.xlarge",
+                kafka: "3.6.0",
+                ..Spec::healthy(PROD, VIRGINIA, "ledger-events", "ledger")
+            },
+            &[Role::Planted("msk-m5-to-m7g", "busy brokers of the m5 family")],
+        );
+        self.msk_cluster(
+            Spec {
+                instance: "kafka.m7g.xlarge",
+                cpu: (6.0, 15.0),
+                cpu_spike: Some(47.0),
+                ..Spec::healthy(PROD, VIRGINIA, "payments-core", "payments")
+            },
+            &[Role::Near(
+                "msk-underused-brokers",
+                "mean CPU under 20 %, but peaks over 45 % in some hours",
+            )],
+        );
+        self.msk_cluster(
+            Spec {
+                instance: "kafka.m7g.2xlarge",
+                cpu: (5.0, 12.0),
+                traffic: 2.0e6,
+                partitions: 1_400,
+                disk: 36.0,
+                ..Spec::healthy(PROD, IRELAND, "settlement-stream", "settlement")
+            },
+            &[
+                Role::Near(
+                    "msk-underused-brokers",
+                    "quiet, but 1,400 partitions a broker do not fit the next smaller size",
+                ),
+                Role::Near("msk-overprov-storage", "volumes filled to 36 %"),
+            ],
+        );
+        self.msk_cluster(
+            Spec {
+                instance: "express.m7g.large",
+                volume: None,
+                kafka: "3.6.0",
+                cpu: (20.0, 38.0),
+                ..Spec::healthy(PROD, IRELAND, "market-data", "pricing")
+            },
+            &[],
+        );
+    }
+
+    fn msk_elsewhere(&mut self) {
+        self.msk_cluster(
+            Spec {
+                cpu: (3.0, 3.2),
+                traffic: 0.0,
+                clients: 0.0,
+                partitions: 300,
+                disk: 44.0,
+                ..Spec::healthy(UAT, IRELAND, "payments-uat", "payments")
+            },
+            &[Role::Planted("msk-idle-cluster", "no client and no byte for months")],
+        );
+        self.msk_cluster(
+            Spec {
+                instance: "kafka.m5.large",
+                kafka: "2.6.2",
+                cpu: (3.0, 3.4),
+                traffic: 0.0,
+                clients: 2.0,
+                partitions: 200,
+                disk: 41.0,
+                ..Spec::healthy(UAT, IRELAND, "audit-trail-uat", "ledger")
+            },
+            &[
+                Role::Near("msk-idle-cluster", "no traffic, but two clients stay connected"),
+                Role::Near("msk-m5-to-m7g", "its Kafka is too old for m7g"),
+            ],
+        );
+        self.msk_cluster(
+            Spec {
+                cpu: (3.0, 3.2),
+                traffic: 0.0,
+                clients: 0.0,
+                disk: 44.0,
+                tag: Some(("role", "standby")),
+                ..Spec::healthy(PROD, VIRGINIA, "orders-standby", "orders")
+            },
+            &[Role::Near("msk-idle-cluster", "idle, and tagged as a standby")],
+        );
+        self.msk_cluster(
+            Spec {
+                instance: "kafka.m7g.xlarge",
+                silent: true,
+                ..Spec::healthy(UAT, IRELAND, "treasury-uat", "treasury")
+            },
+            &[
+                Role::Unknown("msk-idle-cluster", "publishes no metrics"),
+                Role::Unknown("msk-underused-brokers", "publishes no metrics"),
+                Role::Unknown("msk-overprov-storage", "publishes no metrics"),
+            ],
+        );
+        self.msk_cluster(
+            Spec {
+                instance: "kafka.t3.small",
+                brokers: 2,
+                volume: Some(60),
+                kafka: "3.6.0",
+                cpu: (14.0, 32.0),
+                traffic: 2.0e5,
+                clients: 12.0,
+                partitions: 120,
+                disk: 11.0,
+                ..Spec::healthy(DEV, IRELAND, "orders-dev", "orders")
+            },
+            &[
+                Role::Near("msk-m5-to-m7g", "t3 brokers, which are another matter"),
+                Role::Near("msk-overprov-storage", "filled to 11 %, but of 60 GiB only"),
+            ],
+        );
+        self.msk_serverless("playground-dev", "platform");
+    }
+
+    fn msk_cluster(&mut self, spec: Spec<'_>, roles: &[Role]) {
+        let name = self.named(spec.name);
+        let dice = self.dice_of("msk", &name);
+        let zones = if spec.brokers.is_multiple_of(3) { 3 } else { 2 };
+        let mut tags = self.tags(spec.account, spec.team);
+        tags.extend(spec.tag.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let meta = Meta {
+            account: spec.account.id,
+            region: spec.region,
+            arn: format!(
+                "arn:aws:kafka:{}:{}:cluster/{name}/{}-{}",
+                spec.region,
+                spec.account.id,
+                dice.of("arn").uuid(),
+                dice.int(1, 25)
+            ),
+            created: self.ago(spec.age_days + dice.between(0.0, 30.0)),
+            name: name.clone(),
+            tags,
+        };
+        let express = spec.volume.is_none();
+        let subnets = subnets(self.dice, spec.account.id, spec.region, zones);
+        let host = format!("{name}.{}.c{}.kafka.{}.amazonaws.com", dice.hex(6), 2, spec.region);
+        let nodes = (1..=spec.brokers)
+            .map(|id| node(&meta, &subnets, &host, id, dice.of("node").nth(u64::from(id))))
+            .collect();
+        let topics = topics(spec.team, spec.partitions, dice);
+        let provisioned = MskProvisioned {
+            instance_type: spec.instance.to_owned(),
+            nodes,
+            volume_gib: spec.volume,
+            volume_throughput: None,
+            storage_mode: "LOCAL",
+            subnets,
+            zone_ids: zone_ids(spec.region, zones),
+            security_groups: vec![security_group(self.dice, spec.account.id, spec.region, "msk")],
+            enhanced_monitoring: "DEFAULT",
+            jmx_exporter: !express,
+            node_exporter: !express,
+            kafka_version: spec.kafka,
+            configuration_arn: format!(
+                "arn:aws:kafka:{}:{}:configuration/platform-default/{}-1",
+                spec.region,
+                spec.account.id,
+                self.dice.of("msk configuration").of(spec.account.id).uuid()
+            ),
+            configuration_revision: 4,
+            kms_key_arn: format!(
+                "arn:aws:kms:{}:{}:key/{}",
+                spec.region,
+                spec.account.id,
+                self.dice.of("kms").of(spec.account.id).of(spec.region).uuid()
+            ),
+            logs_to_group: Some(format!("/aws/msk/{name}")),
+            logs_to_bucket: None,
+            customer_action: "NONE",
+            rebalancing: express.then_some("ACTIVE"),
+        };
+        self.msk_charges(&meta, &spec);
+        self.note(&meta, &name, roles);
+        let load = if spec.silent { Load::default() } else { self.msk_load(&spec, &meta, dice) };
+        let cluster = MskCluster {
+            meta,
+            state: spec.state,
+            current_version: format!("K{}", dice.of("version").text(13, UPPER)),
+            kind: MskKind::Provisioned(Box::new(provisioned)),
+            topics,
+        };
+        self.msk.push((cluster, load));
+    }
+
+    fn msk_charges(&mut self, meta: &Meta, spec: &Spec<'_>) {
+        let usage_type = match spec.instance.strip_prefix("express.") {
+            Some(size) => format!("Express.{size}"),
+            None => spec.instance.replacen("kafka.", "Kafka.", 1),
+        };
+        let brokers = f64::from(spec.brokers);
+        self.charge(
+            meta,
+            Charge {
+                service: MSK,
+                usage_type: &usage_type,
+                operation: "RunBroker",
+                unit: "Hrs",
+                price: prices::broker(spec.instance),
+            },
+            Course::flat(24.0 * brokers),
+        );
+        let storage = |usage_type| Charge {
+            service: MSK,
+            usage_type,
+            operation: "RunVolume",
+            unit: "GB-Mo",
+            price: prices::unit("msk-storage"),
+        };
+        match spec.volume {
+            Some(gib) => {
+                let gib = Course::flat(f64::from(gib) * brokers);
+                self.charge_stored(meta, storage("Kafka.Storage.GP2"), gib);
+            }
+            None => {
+                self.charge_stored(meta, storage("Express.Storage"), Course::flat(900.0));
+                let price = prices::unit("msk-express-in");
+                let unit = "GB";
+                self.charge(
+                    meta,
+                    Charge { price, unit, operation: "RunBroker", ..storage("Express.Data-In") },
+                    Course { rhythm: Rhythm::Customers, ..course_gb(spec.traffic * brokers) },
+                );
+            }
+        }
+    }
+
+    fn msk_load(&self, spec: &Spec<'_>, meta: &Meta, dice: Dice) -> Load {
+        use Level::{Broker, Whole};
+        let seed = |what: &str| dice.of(what).bits();
+        let flat = |what: &str, value: f64| Signal::flat(seed(what), value);
+        let (night, day) = spec.cpu;
+        let mut user = Signal::percent(seed("user"), Rhythm::Customers, night, day).burst(0.3);
+        if let Some(spike) = spec.cpu_spike {
+            user = user.spike(spike);
+        }
+        let (night, day) = (spec.cpu.0 / 6.0, spec.cpu.1 / 6.0);
+        let system = Signal::percent(seed("system"), Rhythm::Customers, night, day).burst(0.3);
+        let partitions = f64::from(spec.partitions);
+        let total = spec.partitions * spec.brokers / 3;
+        let mut series = vec![
+            Series::gauge("CpuUser", Broker, user),
+            Series::gauge("CpuSystem", Broker, system),
+            Series::affine("CpuIdle", Broker, user, 99.0 - spec.cpu.1 / 6.0, -1.0),
+            Series::gauge("CpuIoWait", Broker, flat("iowait", 0.4)),
+            Series::gauge(
+                "MessagesInPerSec",
+                Broker,
+                Signal::new(
+                    seed("messages"),
+                    Rhythm::Customers,
+                    spec.traffic / 2_400.0,
+                    spec.traffic / 800.0,
+                ),
+            ),
+            Series::gauge("ClientConnectionCount", Broker, flat("clients", spec.clients)),
+            Series::gauge(
+                "ConnectionCount",
+                Broker,
+                flat("connections", spec.clients + 4.0 * f64::from(spec.brokers)),
+            ),
+            Series::gauge("PartitionCount", Broker, flat("partitions", partitions)),
+            Series::gauge("LeaderCount", Broker, flat("leaders", (partitions / 3.0).floor())),
+        ];
+        for (name, value) in [
+            ("GlobalPartitionCount", f64::from(total)),
+            ("GlobalTopicCount", f64::from(total / 12 + 1)),
+            ("ActiveControllerCount", 1.0),
+            ("OfflinePartitionsCount", 0.0),
+        ] {
+            if spec.volume.is_some() || name != "OfflinePartitionsCount" {
+                let source = Source::Controller { value, brokers: spec.brokers };
+                series.push(Series { name, level: Whole, source, step: 60 });
+            }
+        }
+        // A topic that nobody ever wrote to has no traffic series at all.
+        if spec.traffic > 0.0 {
+            for (name, factor) in [("BytesInPerSec", 1.0), ("BytesOutPerSec", 2.0)] {
+                let signal = Signal::new(
+                    seed(name),
+                    Rhythm::Customers,
+                    spec.traffic * factor / 3.0,
+                    spec.traffic * factor,
+                );
+                series.push(Series::gauge(name, Broker, signal));
+            }
+        }
+        if spec.volume.is_some() {
+            let disk = Signal::percent(seed("disk"), Rhythm::Flat, spec.disk, spec.disk);
+            let disk = disk.jitter(0.01).burst(0.01).growing(0.15, self.anchor_hour());
+            series.push(Series::gauge("KafkaDataLogsDiskUsed", Broker, disk));
+            series.push(Series::gauge("KafkaDataLogsDiskUsed", Whole, disk));
+            let heap = Signal::percent(seed("heap"), Rhythm::Customers, spec.heap * 0.8, spec.heap);
+            series.push(Series::gauge("HeapMemoryAfterGC", Broker, heap.jitter(0.03).burst(0.1)));
+            let memory = Signal::new(seed("memory"), Rhythm::Flat, 5.2e9, 5.2e9).burst(0.05);
+            series.push(Series::gauge("MemoryUsed", Broker, memory));
+            series.push(Series::affine("MemoryFree", Broker, memory, 7.4e9, -1.0));
+        } else {
+            let used = flat("storage", 3.0e11).growing(0.2, self.anchor_hour());
+            series.push(Series::gauge("StorageUsed", Whole, used));
+            series.push(Series::gauge("ProduceThrottleTime", Broker, flat("throttle", 0.0)));
+            series.push(Series::gauge("FetchThrottleTime", Broker, flat("throttle", 0.0)));
+        }
+        if spec.instance.starts_with("kafka.t3") {
+            let credits = Signal::new(seed("credits"), Rhythm::Flat, 540.0, 540.0).burst(0.02);
+            series.push(Series::gauge("CPUCreditBalance", Broker, credits));
+        }
+        Load { since: meta.created.as_second() + 900, until: None, series }
+    }
+
+    fn msk_serverless(&mut self, base: &str, team: &str) {
+        let name = self.named(base);
+        let dice = self.dice_of("msk", &name);
+        let (account, region) = (DEV, IRELAND);
+        let meta = Meta {
+            account: account.id,
+            region,
+            arn: format!(
+                "arn:aws:kafka:{region}:{}:cluster/{name}/{}-s1",
+                account.id,
+                dice.of("arn").uuid()
+            ),
+            created: self.ago(dice.between(200.0, 260.0)),
+            name: name,
+            tags: self.tags(account, team),
+        };
+        let charge = |usage_type, unit, price| Charge {
+            service: MSK,
+            usage_type,
+            operation: "Serverless",
+            unit,
+            price: prices::unit(price),
+        };
+        self.charge(
+            &meta,
+            charge("KafkaServerless-ClusterHours", "Hrs", "msk-serverless-hour"),
+            Course::flat(24.0),
+        );
+        self.charge(
+            &meta,
+            charge("KafkaServerless-PartitionHours", "Hrs", "msk-serverless-partition-hour"),
+            Course::flat(24.0 * 12.0),
+        );
+        let traffic = 2.0e5;
+        self.charge(
+            &meta,
+            charge("KafkaServerless-In-Bytes", "GB", "msk-serverless-in"),
+            Course { rhythm: Rhythm::Office, ..course_gb(traffic) },
+        );
+        let signal = |what: &str, level: f64| {
+            Signal::new(dice.of(what).bits(), Rhythm::Office, level / 5.0, level)
+        };
+        let load = Load {
+            since: meta.created.as_second() + 900,
+            until: None,
+            series: vec![
+                Series::gauge("BytesInPerSec", Level::Topic, signal("in", traffic / 3.0)),
+                Series::gauge("BytesOutPerSec", Level::Topic, signal("out", traffic / 2.0)),
+                Series::gauge("MessagesInPerSec", Level::Topic, signal("messages", traffic / 2e3)),
+            ],
+        };
+        let cluster = MskCluster {
+            kind: MskKind::Serverless {
+                subnets: subnets(self.dice, account.id, region, 3),
+                security_groups: vec![security_group(self.dice, account.id, region, "msk")],
+            },
+            state: "ACTIVE",
+            current_version: format!("K{}", dice.of("version").text(13, UPPER)),
+            topics: topics(team, 12, dice),
+            meta,
+        };
+        self.msk.push((cluster, load));
+    }
+}
+
+/// GB in a day of that many bytes a second: a third of it all the time.
+fn course_gb(bytes_per_s: f64) -> Course {
+    let gb = bytes_per_s * 86_400.0 / 1e9;
+    Course { low: gb / 3.0, more: gb / 1.5, rhythm: Rhythm::Flat, growth: 15 }
+}
+
+fn node(meta: &Meta, subnets: &[String], host: &str, id: u32, dice: Dice) -> MskNode {
+    let subnet = subnets.get((id as usize - 1) % subnets.len().max(1)).cloned().unwrap_or_default();
+    MskNode {
+        broker_id: id,
+        arn: format!(
+            "arn:aws:kafka:{}:{}:broker/{}/{}-{id}/{}",
+            meta.region,
+            meta.account,
+            meta.name,
+            meta.arn.rsplit('/').next().unwrap_or_default(),
+            dice.of("arn").uuid()
+        ),
+        added: meta.created,
+        subnet,
+        client_vpc_ip: format!("10.{}.{}.{}", dice.int(10, 40), dice.nth(1).int(0, 255), 10 + id),
+        eni: format!("eni-0{}", dice.of("eni").hex(16)),
+        endpoint: format!("b-{id}.{host}"),
+    }
+}
+
+fn topics(team: &str, partitions: u32, dice: Dice) -> Vec<MskTopic> {
+    ["created", "updated", "settled"]
+        .iter()
+        .zip(0..)
+        .map(|(event, n)| MskTopic {
+            name: format!("{team}.{event}.v{}", dice.nth(n).int(1, 3)),
+            partitions: (partitions / 9).clamp(3, 96),
+            replication_factor: 3,
+        })
+        .collect()
+}

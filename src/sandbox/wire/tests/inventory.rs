@@ -1,0 +1,164 @@
+//! What exists, page by page.
+
+use std::collections::BTreeSet;
+
+use super::{PROD, code, config, sandbox, with_faults};
+use crate::sandbox::Sandbox;
+use crate::sandbox::estate::{ACCOUNTS, EmrGroups, REGIONS};
+
+fn places() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ACCOUNTS.iter().flat_map(|account| REGIONS.iter().map(|region| (account.id, *region)))
+}
+
+async fn kafka_clusters(sandbox: &Sandbox, account: &str, region: &str) -> Vec<String> {
+    let kafka = aws_sdk_kafka::Client::new(&config(sandbox, account, region));
+    let mut pages = kafka.list_clusters_v2().into_paginator().page_size(1).send();
+    let mut names = Vec::new();
+    while let Some(page) = pages.next().await {
+        for cluster in page.unwrap().cluster_info_list() {
+            names.push(cluster.cluster_name().unwrap().to_owned());
+        }
+    }
+    names
+}
+
+#[tokio::test]
+async fn clusters_and_brokers_of_msk_are_all_there() {
+    let sandbox = sandbox().await;
+    for (account, region) in places() {
+        let expected = sandbox.estate().msk_clusters(account, region);
+        let names: Vec<&str> = expected.iter().map(|of| of.meta.name.as_str()).collect();
+        assert_eq!(kafka_clusters(&sandbox, account, region).await, names);
+        let kafka = aws_sdk_kafka::Client::new(&config(&sandbox, account, region));
+        for cluster in expected {
+            let Some(provisioned) = cluster.provisioned() else { continue };
+            let nodes = kafka.list_nodes().cluster_arn(&cluster.meta.arn).send().await.unwrap();
+            let ids: Vec<f64> = nodes
+                .node_info_list()
+                .iter()
+                .map(|node| node.broker_node_info().unwrap().broker_id().unwrap())
+                .collect();
+            let expected: Vec<f64> =
+                provisioned.nodes.iter().map(|node| f64::from(node.broker_id)).collect();
+            assert_eq!(ids, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn empty_pages_hide_nothing_from_who_follows_the_token() {
+    let (calm, sandbox) = (sandbox().await, with_faults("empty-page=40%,seed=2").await);
+    for (account, region) in places() {
+        assert_eq!(
+            kafka_clusters(&sandbox, account, region).await,
+            kafka_clusters(&calm, account, region).await
+        );
+    }
+}
+
+#[tokio::test]
+async fn emr_tells_groups_from_fleets() {
+    let sandbox = sandbox().await;
+    for (account, region) in places() {
+        let emr = aws_sdk_emr::Client::new(&config(&sandbox, account, region));
+        for cluster in sandbox.estate().emr_clusters(account, region) {
+            let detail = emr.describe_cluster().cluster_id(&cluster.id).send().await.unwrap();
+            let detail = detail.cluster().unwrap();
+            assert_eq!(detail.name(), Some(cluster.meta.name.as_str()));
+            assert_eq!(detail.tags().len(), cluster.meta.tags.len());
+            let created = detail.status().unwrap().timeline().unwrap().creation_date_time();
+            assert_eq!(created.unwrap().secs(), cluster.meta.created.as_second());
+            let groups = emr.list_instance_groups().cluster_id(&cluster.id);
+            let fleets = emr.list_instance_fleets().cluster_id(&cluster.id);
+            match &cluster.groups {
+                EmrGroups::Groups(expected) => {
+                    let found = groups.send().await.unwrap();
+                    assert_eq!(found.instance_groups().len(), expected.len());
+                    assert_eq!(code!(fleets), "InvalidRequestException");
+                }
+                EmrGroups::Fleets(expected) => {
+                    let found = fleets.send().await.unwrap();
+                    assert_eq!(found.instance_fleets().len(), expected.len());
+                    assert_eq!(code!(groups), "InvalidRequestException");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn lambda_gives_fifty_functions_a_page_whatever_is_asked() {
+    let sandbox = sandbox().await;
+    let mut all = 0;
+    for (account, region) in places() {
+        let lambda = aws_sdk_lambda::Client::new(&config(&sandbox, account, region));
+        let mut pages = lambda.list_functions().max_items(1_000).into_paginator().send();
+        let mut names = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            let page = page.unwrap();
+            assert!(page.functions().len() <= 50);
+            names.extend(page.functions().iter().map(|of| of.function_name().unwrap().to_owned()));
+        }
+        assert_eq!(names.len(), sandbox.estate().lambda_functions(account, region).len());
+        all += names.len();
+    }
+    assert!(all >= 40, "{all}");
+}
+
+#[tokio::test]
+async fn a_database_reads_as_it_is() {
+    let sandbox = sandbox().await;
+    for (account, region) in places() {
+        let rds = aws_sdk_rds::Client::new(&config(&sandbox, account, region));
+        let mut pages = rds.describe_db_instances().into_paginator().page_size(20).send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            found.extend_from_slice(page.unwrap().db_instances());
+        }
+        let expected = sandbox.estate().rds_instances(account, region);
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert_eq!(found.db_instance_identifier(), Some(expected.meta.name.as_str()));
+            assert_eq!(found.multi_az(), Some(expected.multi_az));
+            assert_eq!(found.iops(), expected.iops.map(|iops| iops as i32));
+            assert_eq!(found.tag_list().len(), expected.meta.tags.len());
+            let created = found.instance_create_time().unwrap().as_nanos();
+            assert_eq!(created / 1_000_000_000, i128::from(expected.meta.created.as_second()));
+        }
+    }
+    let rds = aws_sdk_rds::Client::new(&config(&sandbox, PROD, "eu-west-1"));
+    assert_eq!(code!(rds.describe_db_instances().max_records(10)), "InvalidParameterValue");
+    assert_eq!(
+        code!(rds.describe_db_instances().db_instance_identifier("none")),
+        "DBInstanceNotFound"
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_answers_in_its_own_region_only() {
+    let sandbox = sandbox().await;
+    for account in ACCOUNTS {
+        for bucket in sandbox.estate().s3_buckets(account.id) {
+            let name = &bucket.meta.name;
+            for region in REGIONS {
+                let s3 = aws_sdk_s3::Client::new(&config(&sandbox, account.id, region));
+                let versioning = s3.get_bucket_versioning().bucket(name);
+                if region == bucket.meta.region {
+                    let status = versioning.send().await.unwrap();
+                    assert_eq!(status.status().map(|of| of.as_str()), bucket.versioning);
+                } else {
+                    assert_eq!(code!(versioning), "PermanentRedirect");
+                }
+            }
+            let s3 = aws_sdk_s3::Client::new(&config(&sandbox, account.id, bucket.meta.region));
+            let rules = s3.get_bucket_lifecycle_configuration().bucket(name).send().await;
+            match &bucket.lifecycle {
+                Some(expected) => assert_eq!(rules.unwrap().rules().len(), expected.len()),
+                None => assert!(rules.is_err()),
+            }
+            let uploads = s3.list_multipart_uploads().bucket(name).send().await.unwrap();
+            assert_eq!(uploads.uploads().len(), bucket.uploads.len().min(1_000));
+            assert_eq!(uploads.is_truncated(), Some(bucket.uploads.len() > 1_000));
+        }
+    }
+}

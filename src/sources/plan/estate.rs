@@ -1,0 +1,103 @@
+//! How much there is to watch.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::{Kind, Resource, Value};
+use crate::services::emr::{EmrCluster, EmrServerlessApplication};
+use crate::services::lambda::LambdaFunction;
+use crate::services::msk::MskCluster;
+use crate::services::rds::{RdsCluster, RdsInstance, RdsSnapshot};
+use crate::services::s3::S3Bucket;
+use crate::services::{SERVICES, Service};
+use crate::sources::cloudwatch;
+
+/// How much there is to watch, as far as it costs requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Estate {
+    /// Watched accounts.
+    pub accounts: u64,
+    /// Watched accounts, each times its regions.
+    pub scopes: u64,
+    /// Resources by the table of their kind.
+    pub resources: BTreeMap<&'static str, u64>,
+    /// Billed metrics of one reading, by service.
+    pub metrics: BTreeMap<&'static str, u64>,
+    /// Nothing was listed yet: these are assumptions, not counts.
+    pub assumed: bool,
+}
+
+impl Estate {
+    /// What was listed.
+    pub fn of(accounts: u64, scopes: u64, resources: &[Resource]) -> Self {
+        let mut counts = BTreeMap::new();
+        for resource in resources {
+            *counts.entry(resource.kind.table).or_default() += 1;
+        }
+        let metrics = SERVICES
+            .iter()
+            .map(|service| (service.name, cloudwatch::billed_metrics(service, resources) as u64))
+            .collect();
+        Self { accounts, scopes, resources: counts, metrics, assumed: false }
+    }
+
+    /// A mid-size data platform of three accounts: 6 MSK clusters with 18 brokers, 6 EMR clusters, 2
+    /// EMR Serverless applications, 300 functions, 40 databases, 200 buckets. Stands in for an
+    /// estate that was not listed yet.
+    pub fn reference() -> Self {
+        let mut resources = Vec::new();
+        let mut add = |count: usize, kind: &'static Kind, details: Vec<Value>| {
+            resources.extend((0..count).map(|index| Resource {
+                account: String::new(),
+                region: String::new(),
+                kind,
+                id: format!("{}-{index}", kind.table),
+                name: String::new(),
+                arn: None,
+                state: None,
+                created_at: None,
+                tags: BTreeMap::new(),
+                details: details.clone(),
+            }));
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let brokers = MskCluster {
+            broker_family: text("standard"),
+            broker_ids: text("1,2,3"),
+            ..MskCluster::default()
+        };
+        add(6, &MskCluster::KIND, brokers.into_values());
+        add(6, &EmrCluster::KIND, EmrCluster::default().into_values());
+        let application =
+            EmrServerlessApplication { release: text("emr-7.5.0"), ..Default::default() };
+        add(2, &EmrServerlessApplication::KIND, application.into_values());
+        add(290, &LambdaFunction::KIND, LambdaFunction::default().into_values());
+        let provisioned =
+            LambdaFunction { provisioned_aliases: text("live"), ..LambdaFunction::default() };
+        add(10, &LambdaFunction::KIND, provisioned.into_values());
+        let instance = |engine: &str, class: &str| RdsInstance {
+            engine: text(engine),
+            instance_class: text(class),
+            ..RdsInstance::default()
+        };
+        add(20, &RdsInstance::KIND, instance("postgres", "db.m6g.large").into_values());
+        add(10, &RdsInstance::KIND, instance("mysql", "db.t4g.medium").into_values());
+        add(10, &RdsInstance::KIND, instance("aurora-postgresql", "db.r6g.large").into_values());
+        let cluster = RdsCluster { engine: text("aurora-postgresql"), ..RdsCluster::default() };
+        add(5, &RdsCluster::KIND, cluster.into_values());
+        add(300, &RdsSnapshot::KIND, RdsSnapshot::default().into_values());
+        add(200, &S3Bucket::KIND, S3Bucket::default().into_values());
+        Self { assumed: true, ..Self::of(3, 3, &resources) }
+    }
+
+    /// Resources of a kind, by its table.
+    pub fn count(&self, table: &str) -> u64 {
+        self.resources.get(table).copied().unwrap_or(0)
+    }
+
+    /// Billed metrics of one reading of a service.
+    pub fn metrics_of(&self, service: &Service) -> u64 {
+        self.metrics.get(service.name).copied().unwrap_or(0)
+    }
+}
