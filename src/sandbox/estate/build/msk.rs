@@ -428,7 +428,7 @@ impl Build {
                 dice.of("arn").uuid()
             ),
             created: self.ago(dice.between(200.0, 260.0)),
-            name: name,
+            name,
             tags: self.tags(account, team),
         };
         let charge = |usage_type, unit, price| Charge {
