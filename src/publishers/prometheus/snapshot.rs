@@ -274,6 +274,31 @@ pub struct Source {
     pub run_duration: Histogram,
 }
 
+/// Reasons for which a run or a request fails: a closed set.
+pub const REASONS: [&str; 7] =
+    ["throttled", "denied", "timeout", "server", "client", "parse", "config"];
+
+impl Source {
+    /// A source that has not run yet: its counters are known to be zero.
+    pub fn new(name: impl Into<String>) -> Self {
+        let failures = REASONS.map(|reason| (reason.to_owned(), 0)).into();
+        Self { name: name.into(), failures, ..Self::default() }
+    }
+
+    /// Counts a run that wrote `rows`, and failed for one of [`REASONS`] if it did.
+    pub fn note_run(&mut self, start: Timestamp, end: Timestamp, rows: u64, failed: Option<&str>) {
+        self.runs += 1;
+        self.rows += rows;
+        self.last_attempt = Some(start);
+        self.up = Some(failed.is_none());
+        match failed {
+            Some(reason) => *self.failures.entry(reason.to_owned()).or_default() += 1,
+            None => self.last_success = Some(end),
+        }
+        self.run_duration.observe(end.duration_since(start).unsigned_abs());
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AwsRequests {
     pub operations: Vec<Operation>,
@@ -307,6 +332,17 @@ pub struct Notifications {
     pub channels: Vec<Channel>,
     /// By kind and reason.
     pub suppressed: BTreeMap<(String, String), u64>,
+}
+
+impl Notifications {
+    /// The channel of that name, added if it is new.
+    pub fn channel(&mut self, name: &str) -> &mut Channel {
+        let at = self.channels.iter().position(|it| it.channel == name).unwrap_or_else(|| {
+            self.channels.push(Channel { channel: name.to_owned(), ..Channel::default() });
+            self.channels.len() - 1
+        });
+        &mut self.channels[at]
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -442,6 +478,19 @@ mod tests {
         assert_eq!(cumulative[11], (300.0, 3));
         assert_eq!(cumulative[12], (f64::INFINITY, 4));
         assert_eq!(histogram.count(), 4);
+    }
+
+    #[test]
+    fn a_source_counts_its_runs_from_zero() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut source = Source::new("inventory");
+        assert_eq!((source.up, source.failures["denied"]), (None, 0));
+        source.note_run(at(100), at(103), 7, None);
+        source.note_run(at(200), at(201), 1, Some("denied"));
+        assert_eq!((source.runs, source.rows, source.failures["denied"]), (2, 8, 1));
+        assert_eq!((source.up, source.last_success), (Some(false), Some(at(103))));
+        assert_eq!(source.last_attempt, Some(at(200)));
+        assert_eq!(source.run_duration.sum_seconds, 4.0);
     }
 
     #[test]

@@ -163,11 +163,13 @@ fn is_web(url: &Url) -> bool {
 
 /// What carries a secret leaves this machine encrypted only.
 fn is_safe(url: &Url) -> bool {
+    is_web(url) && (url.scheme() == "https" || is_local(url))
+}
+
+fn is_local(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let is_local =
-        host == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    is_web(url) && (url.scheme() == "https" || is_local)
+    host == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// A page below `base`, each segment percent-encoded.

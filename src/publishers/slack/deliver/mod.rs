@@ -14,10 +14,12 @@ use reqwest::redirect;
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 
+use super::render::{DIGEST_KIND, SOURCE_KIND};
 use super::text::{clean, cut};
-use super::{Access, CHANNEL, Config, OPERATORS, page};
+use super::{Access, CHANNEL, Config, OPERATORS, is_local, page};
 use crate::model::Secret;
 use crate::publishers::outbox::{self, Message, Outbox};
+use crate::publishers::prometheus::snapshot::{Channel, Notifications};
 
 /// Slack takes about one message per second and channel.
 const PACE: SignedDuration = SignedDuration::from_secs(1);
@@ -41,6 +43,8 @@ const WEBHOOK_RECEIPT: &str = "webhook";
 pub struct Slack {
     config: Config,
     client: Client,
+    /// For this machine, which no proxy can reach.
+    local_client: Client,
     /// Channels that rest, and until when.
     resting: HashMap<String, Timestamp>,
     /// Accepted by Slack, but not recorded, because the store failed: never sent again.
@@ -96,7 +100,34 @@ pub enum Reason {
     Config,
 }
 
+impl Pass {
+    /// Adds what was done to the metrics. `now` is the end of the pass.
+    pub fn count(&self, now: Timestamp, metrics: &mut Notifications) {
+        for outcome in &self.outcomes {
+            let channel = metrics.channel(&outcome.channel);
+            let reason = match outcome.result {
+                Delivery::Sent => {
+                    *channel.sent.entry(outcome.kind.clone()).or_default() += 1;
+                    channel.last_success = Some(now);
+                    continue;
+                }
+                Delivery::Superseded => {
+                    let key = (outcome.kind.clone(), "grouped".to_owned());
+                    *metrics.suppressed.entry(key).or_default() += 1;
+                    continue;
+                }
+                Delivery::Later { failed: false, .. } => continue,
+                Delivery::Later { reason, .. } | Delivery::Dead { reason } => reason,
+            };
+            *channel.failures.entry(reason.as_str().to_owned()).or_default() += 1;
+        }
+    }
+}
+
 impl Reason {
+    const ALL: [Self; 6] =
+        [Self::Throttled, Self::Denied, Self::Timeout, Self::Server, Self::Client, Self::Config];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
@@ -131,17 +162,34 @@ impl Slack {
     }
 
     fn with_timeout(config: Config, timeout: Duration) -> Result<Self, ClientError> {
-        let client = Client::builder()
-            .user_agent(concat!("centime/", env!("CARGO_PKG_VERSION")))
-            .timeout(timeout)
-            .connect_timeout(CONNECT_TIMEOUT)
-            // A redirect would carry the secret elsewhere.
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .build()
-            .map_err(ClientError)?;
-        let (resting, unrecorded) = (HashMap::new(), HashMap::new());
-        Ok(Self { config, client, resting, unrecorded })
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("centime/", env!("CARGO_PKG_VERSION")))
+                .timeout(timeout)
+                .connect_timeout(CONNECT_TIMEOUT)
+                // A redirect would carry the secret elsewhere.
+                .redirect(redirect::Policy::none())
+                .referer(false)
+        };
+        Ok(Self {
+            config,
+            client: builder().build().map_err(ClientError)?,
+            local_client: builder().no_proxy().build().map_err(ClientError)?,
+            resting: HashMap::new(),
+            unrecorded: HashMap::new(),
+        })
+    }
+
+    /// The metrics' channels before anything was sent: known zeros.
+    pub fn channels() -> Vec<Channel> {
+        [(CHANNEL, DIGEST_KIND), (OPERATORS, SOURCE_KIND)]
+            .map(|(channel, kind)| Channel {
+                channel: channel.to_owned(),
+                sent: BTreeMap::from([(kind.to_owned(), 0)]),
+                failures: Reason::ALL.map(|reason| (reason.as_str().to_owned(), 0)).into(),
+                ..Channel::default()
+            })
+            .into()
     }
 
     /// Sends the first message that is due in each channel, and records what became of it.
@@ -365,8 +413,8 @@ impl Slack {
 
     /// One request. The answer's body when Slack took it.
     async fn post(&self, url: Url, token: Option<&Secret>, body: &Value) -> Result<Value, Refusal> {
-        let mut request = self
-            .client
+        let client = if is_local(&url) { &self.local_client } else { &self.client };
+        let mut request = client
             .post(url)
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
             .body(body.to_string());

@@ -411,6 +411,21 @@ async fn a_long_outage_counts_as_failed_once_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_pass_is_counted() {
+    let mut metrics = Notifications { channels: Slack::channels(), ..Notifications::default() };
+    let mut scene = Scene::bot([error("token_revoked")]).await;
+    let rows = Rows::of(&[(CHANNEL, "a", "1"), (CHANNEL, "a", "2")]);
+    scene.pass(&rows).await.count(second(1), &mut metrics);
+    scene.set(900);
+    scene.pass(&rows).await.count(second(901), &mut metrics);
+    assert_eq!(metrics.channels.len(), 2);
+    let channel = metrics.channel(CHANNEL);
+    assert_eq!((channel.sent["findings"], channel.failures["denied"]), (1, 1));
+    assert_eq!((channel.last_success, channel.failures["timeout"]), (Some(second(901)), 0));
+    assert_eq!(metrics.suppressed[&("findings".to_owned(), "grouped".to_owned())], 1);
+}
+
+#[tokio::test]
 async fn nobody_listening_is_an_outage_too() {
     let mut scene = Scene::open([], |_, secret| Access::Bot {
         token: secret,
