@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 
 use aws_config::identity::IdentityCache;
-use aws_config::retry::RetryMode;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -84,7 +83,7 @@ macro_rules! client {
                 let builder = $sdk::config::Builder::from(&clients.sdk)
                     .interceptor(clients.meter($api, $priority))
                     .retry_classifier(RetryMore)
-                    // Without it, an account that AWS throttles would slow all the others down.
+                    // Without it, an account that fails would use up the retries of all the others.
                     .retry_partition($sdk::config::retry::RetryPartition::new(clients.partition($api)));
                 $(let builder = $extra(builder);)?
                 $sdk::Client::from_conf(builder.build())
@@ -143,7 +142,7 @@ impl Access {
         // Before 1970 no signature is valid, so that calls fail with the right words.
         let now = move || Timestamp::try_from(time.now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let clock = Clock(Arc::new(now));
-        let limiters = Limiters::new(&config.limits);
+        let limiters = Limiters::new(&config.limits, config.retry.adaptive);
         let shared = Arc::new(Shared { limiters, ledger, clock, s3_path_style });
         let Some(chain) = sdk.credentials_provider() else {
             return Err(Error::Config("there is no credential chain".to_owned()));
@@ -226,12 +225,8 @@ async fn own_id(scope: &Scope) -> Result<String, Error> {
 }
 
 fn loader(config: &Config) -> ConfigLoader {
+    // The limiters adapt by themselves.
     let retry = aws_config::retry::RetryConfig::standard()
-        .with_retry_mode(if config.retry.adaptive {
-            RetryMode::Adaptive
-        } else {
-            RetryMode::Standard
-        })
         .with_max_attempts(config.retry.attempts.max(1))
         .with_initial_backoff(config.retry.first_wait)
         .with_max_backoff(config.retry.longest_wait);
@@ -328,7 +323,7 @@ impl Clients {
         }))
     }
 
-    /// Name of what shares the SDK's retry quota and adaptive rate.
+    /// Name of what shares the SDK's retry quota.
     fn partition(&self, api: &str) -> String {
         format!("{}/{}/{api}", self.account, self.region)
     }

@@ -284,13 +284,13 @@ where
 {
     let error = &error;
     if let SdkError::ServiceError(service) = error {
-        let (status, error) = (Some(service.raw().status().as_u16()), service.err());
-        let code = error.code().map_or_else(
-            || status.map_or_else(|| "no code".to_owned(), |status| format!("HTTP {status}")),
-            ToOwned::to_owned,
-        );
+        let (status, error) = (service.raw().status().as_u16(), service.err());
+        if status < 300 && error.code().is_none() {
+            return Error::Parse { operation, reason: chain(error) };
+        }
+        let code = error.code().map_or_else(|| format!("HTTP {status}"), ToOwned::to_owned);
         let message = error.message().unwrap_or("no reason given").to_owned();
-        return of_meaning(operation, meaning(error.code(), status), code, message);
+        return of_meaning(operation, meaning(error.code(), Some(status)), code, message);
     }
     match find::<Refused>(error) {
         Some(Refused::OverCap(over_cap)) => return Error::OverCap(over_cap.clone()),
@@ -312,7 +312,11 @@ where
             Error::NotAvailable { operation, reason }
         }
         SdkError::DispatchFailure(_) => Error::Server { operation, reason },
-        SdkError::ResponseError(_) => Error::Parse { operation, reason },
+        // The body stalled, or broke off: what came whole and cannot be read is a service error.
+        SdkError::ResponseError(_) if reason.contains("minimum throughput") => {
+            Error::Timeout { operation }
+        }
+        SdkError::ResponseError(_) => Error::Server { operation, reason },
         _ => Error::Client { operation, code: "not sent".to_owned(), message: reason },
     }
 }

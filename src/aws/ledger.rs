@@ -205,6 +205,20 @@ impl Ledger {
         self
     }
 
+    /// Lets the journal forget what was set aside and not spent, once the state keeps all that
+    /// [`Ledger::drain`] gave: at the end of a process that ends in order.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not kept; the next process then begins with a few cents too many.
+    pub fn close(&self) -> Result<(), String> {
+        let mut inner = self.inner();
+        let Some(journal) = &self.journal else { return Ok(()) };
+        journal.keep(inner.month, inner.spent)?;
+        inner.kept = inner.spent;
+        Ok(())
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Each change is complete before anything could panic.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -490,6 +504,16 @@ mod tests {
             begins_with = kept.0.lock().unwrap().last().unwrap().1;
         }
         assert!((30..=100).contains(&sent), "{sent}");
+    }
+
+    #[test]
+    fn an_orderly_end_sets_nothing_aside() {
+        let kept = Kept::default();
+        let ledger = ledger("1", "0").with_journal(kept.clone());
+        ledger.reserve(&call("0.01", Priority::Normal), at("2026-02-10T00:00Z")).unwrap();
+        assert_eq!(kept.0.lock().unwrap().last().unwrap().1, usd("0.06"));
+        ledger.close().unwrap();
+        assert_eq!(kept.0.lock().unwrap().last().unwrap().1, usd("0.01"));
     }
 
     #[test]

@@ -105,6 +105,7 @@ impl Attempt {
     fn end(&self, outcome: Outcome, reached: bool) {
         if let State::Sent { at, now } = self.enter(State::Done) {
             self.metered.ledger.settle(&self.call, now, outcome, reached, at.elapsed());
+            self.metered.limiter.heed(outcome == Outcome::Throttled);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The way to AWS: clients and credentials of every account and region, errors in the words of what
 //! to do about them, and the ledger that knows what every request costs.
 //!
-//! All clients of a process share one HTTP client. Each request passes, in this order: the SDK's
-//! adaptive retries, the limiter of its (account, region, API), the ledger, which refuses it when it
-//! would pass the monthly cap, and only then the wire.
+//! All clients of a process share one HTTP client. Each attempt passes, in this order: the SDK's
+//! retries with jitter, the limiter of its (account, region, API), which slows down when AWS
+//! throttles, the ledger, which refuses it when it would pass the monthly cap, and only then the
+//! wire.
 
 pub mod access;
 pub mod config;

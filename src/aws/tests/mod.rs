@@ -1,5 +1,6 @@
 //! The way to AWS against a server that fails, hangs, throttles and expires on purpose.
 
+mod environment;
 mod fake;
 
 use std::collections::BTreeMap;
@@ -214,6 +215,57 @@ async fn no_first_byte_in_time_is_retried_and_then_a_timeout() {
     assert_eq!(accepted.load(Ordering::SeqCst), 2);
     assert_eq!(outcomes(&ledger.drain()), [("timeout".into(), 2)].into());
     silent.abort();
+}
+
+/// A server that sends `bytes` to everyone who asks anything, and then closes or keeps silent.
+async fn raw(bytes: &'static [u8], closes: bool) -> (String, tokio::task::JoinHandle<()>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = socket.read(&mut [0; 4096]).await;
+            let _ = socket.write_all(bytes).await;
+            if !closes {
+                open.push(socket);
+            }
+        }
+    });
+    (url, server)
+}
+
+const HALF: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+                      content-length: 100\r\n\r\n{\"clusterInfo";
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_retried_and_then_the_servers_fault() {
+    let (url, server) = raw(HALF, true).await;
+    let ledger = ledger("1");
+    let access =
+        Access::connect_to(&url, "AKIA", SECRET, &config(), Arc::clone(&ledger)).await.unwrap();
+    let error = clusters(&access.scopes()[0]).await.unwrap_err();
+    assert!(matches!(error, Error::Server { .. }), "{error:?}");
+    assert_eq!(outcomes(&ledger.drain()), [("server".into(), 4)].into());
+    server.abort();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_answer_cannot_be_read() {
+    let fake = Fake::start(|_| json(200, "{\"clusterInfoList\":[{]}")).await;
+    let access = fake.access(&config(), &ledger("1")).await;
+    let error = clusters(&access.scopes()[0]).await.unwrap_err();
+    assert_eq!(error.reason(), "parse", "{error:?}");
+    assert_eq!(fake.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_proxys_error_page_is_retried_and_then_the_servers_fault() {
+    let fake = Fake::start(|_| answer(502, "text/html", "<html>Bad gateway</html>")).await;
+    let access = fake.access(&config(), &ledger("1")).await;
+    let error = clusters(&access.scopes()[0]).await.unwrap_err();
+    assert_eq!(error.reason(), "server", "{error:?}");
+    assert_eq!(fake.asked().len(), 4);
 }
 
 #[tokio::test]
