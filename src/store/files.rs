@@ -3,6 +3,7 @@
 //! A file is named for what it holds, so that a content can be compared with what is there without
 //! reading it. A file becomes part of a table only by a commit: until then nobody sees it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -154,19 +155,17 @@ pub(super) fn content_of(path: &str) -> Option<&str> {
     (hash.len() == HASH_DIGITS).then_some(hash)
 }
 
-/// Puts a file on the disk, whole or not at all, and safely: a commit may refer to it afterwards,
-/// whatever happens to the machine.
+/// Puts a file in its place, whole or not at all. It outlives the process at once, and a power cut
+/// after [`sync`].
 pub(super) fn put(root: &Path, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
     let path = root.join(path);
-    let Some(folder) = path.parent() else { return Ok(()) };
     let temporary = path.with_extension("parquet.tmp");
-    create_folders(root, folder)?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(StoreError::at(folder))?;
+    }
     let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        sync_folder(folder)
+        File::create(&temporary)?.write_all(bytes)?;
+        fs::rename(&temporary, &path)
     };
     write().map_err(|error| {
         // A full disk is not made fuller.
@@ -175,17 +174,37 @@ pub(super) fn put(root: &Path, path: &str, bytes: &[u8]) -> Result<(), StoreErro
     })
 }
 
-/// Creates the folders between `root` and `folder` so that they outlive a power cut.
-fn create_folders(root: &Path, folder: &Path) -> Result<(), StoreError> {
-    if folder.is_dir() {
-        return Ok(());
+/// How many files are synchronised at once: the disk makes one of requests that come together.
+const SYNCS_AT_ONCE: usize = 16;
+
+/// Makes files below `root`, and the folders that lead to them, outlive a power cut. A commit that
+/// refers to them may follow.
+pub(super) fn sync(root: &Path, files: &[String]) -> Result<(), StoreError> {
+    let mut paths: BTreeSet<PathBuf> = BTreeSet::new();
+    for file in files {
+        let mut path = root.join(file);
+        while path != root && paths.insert(path.clone()) && path.pop() {}
     }
-    fs::create_dir_all(folder).map_err(StoreError::at(folder))?;
-    let mut above: PathBuf = folder.to_owned();
-    while above != root && above.pop() {
-        sync_folder(&above).map_err(StoreError::at(&above))?;
-    }
-    Ok(())
+    paths.insert(root.to_owned());
+    let paths: Vec<PathBuf> = paths.into_iter().collect();
+    let share = paths.len().div_ceil(SYNCS_AT_ONCE).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = paths
+            .chunks(share)
+            .map(|share| {
+                scope.spawn(move || {
+                    share.iter().try_for_each(|path| {
+                        File::open(path)
+                            .and_then(|file| file.sync_all())
+                            .map_err(StoreError::at(path))
+                    })
+                })
+            })
+            .collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or(Err(StoreError::Interrupted("writing to the disk")))
+        })
+    })
 }
 
 /// Makes a folder's entries outlive a power cut.

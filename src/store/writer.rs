@@ -13,7 +13,7 @@ use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use jiff::Timestamp;
 
-use super::files::{content_of, encode, file_name, put, sync_folder};
+use super::files::{content_of, encode, file_name, put, sync, sync_folder};
 use super::lake::{FORMAT, FORMAT_KEY, Handle, check};
 use super::rows::{
     UsagePieces, all_resources_batch, bill_batch, bill_partition, resources_batch,
@@ -97,7 +97,7 @@ impl Writer {
     /// Says what a partition holds from now on. Called again for the same partition, it adds to
     /// what was said before; without a row, the partition will be empty.
     ///
-    /// The rows are on the disk when it returns, but invisible.
+    /// The rows are in files when it returns, but invisible.
     ///
     /// # Errors
     ///
@@ -214,6 +214,11 @@ impl Writer {
                     Err(error) => return Err(error),
                 },
             };
+            let paths: Vec<String> = adds.iter().map(|file| file.path.clone()).collect();
+            let root = handle.directory.clone();
+            tokio::task::spawn_blocking(move || sync(&root, &paths))
+                .await
+                .map_err(|_| StoreError::Interrupted("writing to the disk"))??;
             match self.try_commit(&table, &adds, &removed, now).await {
                 Ok(version) => {
                     return Ok(Commit { version: Some(version), changed: true, rows: self.rows });
