@@ -3,8 +3,6 @@
 //! from here.
 
 pub mod emr;
-#[cfg(test)]
-pub(crate) mod fake;
 pub mod lambda;
 pub mod listing;
 pub mod msk;
@@ -145,3 +143,6 @@ pub enum Across {
 pub(crate) fn whole(dimension: &'static str, resource: &Resource) -> Vec<Part> {
     vec![Part { name: String::new(), dimensions: vec![(dimension, resource.id.clone())] }]
 }
+
+#[cfg(test)]
+pub(crate) mod fake;
