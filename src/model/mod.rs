@@ -14,7 +14,7 @@ pub use cost::Charge;
 pub use finding::Finding;
 pub use money::Usd;
 pub use request::RequestCount;
-pub use resource::{Kind, Ownership, Resource};
+pub use resource::{Kind, Ownership, Resource, Tags};
 pub use secret::{Secret, SecretSource};
 pub use table::{Column, Table, Type, Value};
 pub use time::{Day, Hour, Month};

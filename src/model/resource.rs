@@ -36,7 +36,11 @@ pub const RESOURCE_COLUMNS: &[Column] = &[
     Column::optional("arn", Type::Text, "Amazon Resource Name, where AWS gives one."),
     Column::optional("state", Type::Text, "AWS's own word for its state."),
     Column::optional("created_at", Type::Time, "When it was created."),
-    Column::required("tags", Type::Text, "Its tags, unaltered, as a JSON object."),
+    Column::optional(
+        "tags",
+        Type::Text,
+        "Its tags, unaltered, as a JSON object; null when AWS did not tell them.",
+    ),
     Column::optional("environment", Type::Text, "From its tags, else from its account: `prod`."),
     Column::optional("team", Type::Text, "From its tags."),
     Column::optional("owner", Type::Text, "From its tags."),
@@ -68,6 +72,9 @@ impl Kind {
     }
 }
 
+/// A resource's tags: empty when it has none, `None` when AWS did not tell them.
+pub type Tags = Option<BTreeMap<String, String>>;
+
 /// One resource as its service lists it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resource {
@@ -79,7 +86,7 @@ pub struct Resource {
     pub arn: Option<String>,
     pub state: Option<String>,
     pub created_at: Option<Timestamp>,
-    pub tags: BTreeMap<String, String>,
+    pub tags: Tags,
     /// The cells of `kind.details`, in order.
     pub details: Vec<Value>,
 }
@@ -142,7 +149,10 @@ impl Default for Ownership {
 }
 
 impl Ownership {
-    pub fn environment(&self, account: &str, tags: &BTreeMap<String, String>) -> Option<String> {
+    /// `None` without tags to tell it: the account's environment stands for what has no such tag,
+    /// not for what may have one.
+    pub fn environment(&self, account: &str, tags: &Tags) -> Option<String> {
+        let tags = tags.as_ref()?;
         let tagged = first_tag(&self.environment_tags, tags).map(|value| {
             let value = value.to_lowercase();
             self.environment_aliases.get(&value).cloned().unwrap_or(value)
@@ -150,12 +160,12 @@ impl Ownership {
         tagged.or_else(|| self.account_environments.get(account).cloned())
     }
 
-    pub fn team(&self, tags: &BTreeMap<String, String>) -> Option<String> {
-        first_tag(&self.team_tags, tags).map(str::to_lowercase)
+    pub fn team(&self, tags: &Tags) -> Option<String> {
+        first_tag(&self.team_tags, tags.as_ref()?).map(str::to_lowercase)
     }
 
-    pub fn owner(&self, tags: &BTreeMap<String, String>) -> Option<String> {
-        first_tag(&self.owner_tags, tags).map(ToOwned::to_owned)
+    pub fn owner(&self, tags: &Tags) -> Option<String> {
+        first_tag(&self.owner_tags, tags.as_ref()?).map(ToOwned::to_owned)
     }
 }
 
@@ -172,8 +182,8 @@ fn first_tag<'a>(keys: &[String], tags: &'a BTreeMap<String, String>) -> Option<
 mod tests {
     use super::*;
 
-    fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    fn tags(pairs: &[(&str, &str)]) -> Tags {
+        Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
     }
 
     #[test]
@@ -191,5 +201,6 @@ mod tests {
         assert_eq!(ownership.environment("1", &tags(&[])).as_deref(), Some("dev"));
         assert_eq!(ownership.environment("2", &tags(&[])), None);
         assert_eq!(ownership.environment("1", &tags(&[("env", "uat")])).as_deref(), Some("uat"));
+        assert_eq!(ownership.environment("1", &None), None);
     }
 }

@@ -209,6 +209,11 @@ pub(crate) fn known(resource: &Resource) -> BTreeMap<&'static str, String> {
         .collect()
 }
 
+/// A tag's value.
+pub(crate) fn tag<'r>(resource: &'r Resource, key: &str) -> Option<&'r str> {
+    resource.tags.as_ref()?.get(key).map(String::as_str)
+}
+
 /// What a listing did not learn: operation, resource, reason.
 pub(crate) fn gaps(
     inventory: &super::listing::Inventory,

@@ -3,7 +3,7 @@
 //! A list that fails hides its kind, and says so. A question about one resource that fails leaves
 //! that resource's columns null, is noted as a [`Gap`], and hides nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -173,7 +173,7 @@ pub(crate) async fn each<T, F: Future>(
     futures::stream::iter(requests).buffered(PARALLEL).collect().await
 }
 
-/// A resource of a scope that still lacks all but its names.
+/// A resource of a scope of which only its names and details are known yet.
 pub(crate) fn resource(
     scope: &Scope,
     kind: &'static Kind,
@@ -189,7 +189,7 @@ pub(crate) fn resource(
         arn: None,
         state: None,
         created_at: None,
-        tags: BTreeMap::new(),
+        tags: None,
         details,
     }
 }

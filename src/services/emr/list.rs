@@ -1,7 +1,5 @@
 //! Lists EMR clusters that are alive, and their instance groups and fleets.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_emr::Client;
 use aws_sdk_emr::types::{
     Cluster, ClusterState, ClusterSummary, InstanceCollectionType, InstanceState, StepState,
@@ -12,7 +10,7 @@ use jiff::Timestamp;
 use super::nodes::{Group, Role};
 use super::{EmrCluster, EmrInstanceGroup, EmrServerlessApplication, serverless};
 use crate::aws::{self, Scope};
-use crate::model::Resource;
+use crate::model::{Resource, Tags};
 use crate::services::listing::{
     Found, Gap, Gaps, Inventory, each, instant, list_failed, listed, only, resource, text,
 };
@@ -119,11 +117,11 @@ async fn found(scope: &Scope, client: &Client, summary: ClusterSummary) -> Found
         count_nodes(&mut details, groups);
     }
 
-    let tags: BTreeMap<_, _> = cluster
-        .iter()
-        .flat_map(|cluster| cluster.tags())
-        .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
-        .collect();
+    let tags: Tags = cluster.as_ref().map(|cluster| {
+        let tags = cluster.tags().iter();
+        tags.filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
+            .collect()
+    });
     let status = cluster.as_ref().and_then(|cluster| cluster.status()).or(summary.status());
     let created = status.and_then(|status| status.timeline()?.creation_date_time());
     let resource = Resource {
@@ -141,12 +139,7 @@ async fn found(scope: &Scope, client: &Client, summary: ClusterSummary) -> Found
 }
 
 /// A group as a resource. EMR puts a cluster's tags on all its nodes, so they are the group's too.
-fn group_resource(
-    scope: &Scope,
-    cluster_id: &str,
-    group: Group,
-    tags: &BTreeMap<String, String>,
-) -> Resource {
+fn group_resource(scope: &Scope, cluster_id: &str, group: Group, tags: &Tags) -> Resource {
     let id = group.id.clone();
     let (name, state, created_at) = (group.name.clone(), group.state.clone(), group.created_at);
     let details = EmrInstanceGroup {

@@ -63,13 +63,13 @@ async fn found(
         details.billed_vcpu_hours_14d = Some(billed.vcpu_hours);
         details.billed_memory_gb_hours_14d = Some(billed.memory_gb_hours);
     }
-    let tags = application.and_then(|application| application.tags).unwrap_or_default();
+    let tags = application.map(|application| application.tags.unwrap_or_default());
     let resource = Resource {
         name: summary.name().and_then(text).unwrap_or_else(|| id.to_owned()),
         arn: text(summary.arn()),
         state: text(summary.state().as_str()),
         created_at: instant(summary.created_at()),
-        tags: tags.into_iter().collect(),
+        tags: tags.map(|tags| tags.into_iter().collect()),
         ..resource(scope, &EmrServerlessApplication::KIND, id, details.into_values())
     };
     gaps.found(resource)

@@ -130,11 +130,12 @@ async fn found(
         .and_then(|answer| answer.reserved_concurrent_executions)
         .map(i64::from);
 
-    let mut tags = BTreeMap::new();
+    let mut tags = None;
     if let Some(arn) = function.function_arn() {
         let answer = client.list_tags().resource(arn).send().await;
-        let answer = gaps.known(TAGS, answer).and_then(|answer| answer.tags);
-        tags.extend(answer.unwrap_or_default());
+        tags = gaps
+            .known(TAGS, answer)
+            .map(|answer| answer.tags.unwrap_or_default().into_iter().collect());
     }
 
     if let Some(Some(group)) = details.log_group.as_ref().and_then(|name| log_groups.get(name)) {

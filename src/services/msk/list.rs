@@ -57,7 +57,7 @@ fn resource_of(scope: &Scope, cluster: &Cluster, nodes: Option<&[NodeInfo]>) -> 
         arn: cluster.cluster_arn.clone(),
         state: cluster.state().map(|state| state.as_str().to_owned()),
         created_at: cluster.creation_time().and_then(instant),
-        tags: cluster.tags.clone().unwrap_or_default().into_iter().collect(),
+        tags: Some(cluster.tags.clone().unwrap_or_default().into_iter().collect()),
         ..resource(scope, &MskCluster::KIND, id, details.into_values())
     }
 }

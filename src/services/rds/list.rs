@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, reservations, snapshots};
 use crate::aws::{self, Scope};
-use crate::model::Resource;
+use crate::model::{Resource, Tags};
 use crate::services::listing::{Gap, Inventory, instant, list_failed, resource, text};
 
 const INSTANCES: &str = "rds:DescribeDBInstances";
@@ -145,10 +145,13 @@ fn positive(number: Option<i32>) -> Option<i64> {
     number.filter(|number| *number > 0).map(i64::from)
 }
 
-pub(super) fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
-    tags.iter()
-        .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
-        .collect()
+/// The tags that stand in an answer, which are all.
+pub(super) fn tags(tags: &[Tag]) -> Tags {
+    let tags = tags.iter();
+    Some(
+        tags.filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
+            .collect(),
+    )
 }
 
 #[cfg(test)]

@@ -26,9 +26,7 @@ async fn found(scope: &Scope, client: &Client, reservation: ReservedDbInstance) 
     let mut resource = of(scope, &reservation);
     if let Some(arn) = reservation.reserved_db_instance_arn() {
         let answer = client.list_tags_for_resource().resource_name(arn).send().await;
-        if let Some(answer) = gaps.known(TAGS, answer) {
-            resource.tags = tags(answer.tag_list());
-        }
+        resource.tags = gaps.known(TAGS, answer).and_then(|answer| tags(answer.tag_list()));
     }
     gaps.found(resource)
 }

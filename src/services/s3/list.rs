@@ -1,7 +1,5 @@
 //! Lists S3 buckets. A bucket is asked about in its own region: others answer with a redirect.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{Bucket, ReplicationRuleStatus};
 use jiff::Timestamp;
@@ -131,11 +129,10 @@ async fn found(scope: &Scope, client: &Client, bucket: Bucket) -> Found {
     }
 
     let answer = client.get_bucket_tagging().bucket(name).send().await;
-    let tags: BTreeMap<_, _> = gaps
-        .known_unless("NoSuchTagSet", TAGGING, answer)
-        .flatten()
-        .map(|answer| answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
-        .unwrap_or_default();
+    let tags = gaps.known_unless("NoSuchTagSet", TAGGING, answer).map(|answer| {
+        let tags = answer.map(|answer| answer.tag_set).unwrap_or_default();
+        tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
+    });
 
     let resource = Resource {
         arn: Some(bucket.bucket_arn().map_or_else(

@@ -149,7 +149,7 @@ async fn a_cluster_of_groups_is_read_with_its_policies_and_steps() {
     assert_eq!((cluster.id.as_str(), cluster.name.as_str()), ("j-1", "name of j-1"));
     assert_eq!(cluster.state.as_deref(), Some("WAITING"));
     assert_eq!(cluster.created_at.unwrap().to_string(), "2026-01-05T08:00:00Z");
-    assert_eq!(inventory.resources[1].tags["team"], "risk");
+    assert_eq!(fake::tag(&inventory.resources[1], "team"), Some("risk"));
     let all: Vec<_> = inventory.resources.iter().map(|each| (&each.id, known(each))).collect();
     assert_json_snapshot!(all, @r#"
     [
@@ -413,6 +413,7 @@ async fn what_is_denied_of_a_cluster_is_unknown_and_its_groups_are_no_whole_list
     assert_eq!(known(one)["auto_termination_policy"], "false");
     assert_eq!((two.name.as_str(), two.state.as_deref()), ("name of j-2", Some("WAITING")));
     assert!(known(two).is_empty());
+    assert_eq!(two.tags, None);
 }
 
 #[tokio::test]
@@ -504,7 +505,7 @@ async fn serverless_applications_are_listed_with_what_their_runs_were_billed() {
     let inventory = list(&scope, now()).await.unwrap();
     assert_eq!(gaps(&inventory), []);
     let applications: Vec<_> = inventory.of(&EmrServerlessApplication::KIND).collect();
-    assert_eq!(applications[0].tags["team"], "risk");
+    assert_eq!(fake::tag(applications[0], "team"), Some("risk"));
     assert_eq!(applications[0].name, "etl");
     let all: Vec<_> = applications.iter().map(|each| (&each.id, known(each))).collect();
     assert_json_snapshot!(all, @r#"

@@ -123,7 +123,7 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
     assert_eq!(asked.iam_actions(), fake::granted(&super::super::SERVICE));
     let ids: Vec<_> = inventory.resources.iter().map(|function| function.id.as_str()).collect();
     assert_eq!(ids, ["image", "managed", "odd", "scoring"]);
-    assert_eq!(inventory.resources[3].tags["team"], "risk");
+    assert_eq!(fake::tag(&inventory.resources[3], "team"), Some("risk"));
     assert_eq!(asked.count("GET /2019-09-30/functions/managed/provisioned-concurrency"), 0);
     let details: Vec<_> = inventory.resources.iter().map(known).collect();
     assert_json_snapshot!(details, @r#"
@@ -214,6 +214,7 @@ async fn what_is_denied_of_a_function_is_unknown() {
     for unknown in ["provisioned_concurrency", "provisioned_aliases", "log_stored_bytes"] {
         assert_eq!(details.get(unknown), None);
     }
+    assert_eq!(inventory.resources[0].tags, None);
     assert_eq!(details["memory_mib"], "512");
 }
 

@@ -173,8 +173,8 @@ async fn instances_and_clusters_are_listed_over_all_pages_without_other_services
     let instances: Vec<_> = inventory.of(&RdsInstance::KIND).collect();
     let ids: Vec<_> = instances.iter().map(|instance| instance.id.as_str()).collect();
     assert_eq!(ids, ["ledger", "ledger-r1", "risk-1", "risk-2"]);
-    assert_eq!(instances[0].tags["team"], "ledger");
-    assert_eq!(instances[0].tags["owner"], "");
+    assert_eq!(fake::tag(instances[0], "team"), Some("ledger"));
+    assert_eq!(fake::tag(instances[0], "owner"), Some(""));
     assert_eq!(instances[0].state.as_deref(), Some("available"));
     assert_eq!(instances[0].created_at.unwrap().to_string(), "2022-03-01T07:00:00.123Z");
     let details: Vec<_> = inventory.resources.iter().map(known).collect();
@@ -402,7 +402,7 @@ async fn reserved_instances_are_listed_with_their_tags_and_prices() {
     .await;
     let inventory = list(&scope, now()).await.unwrap();
     assert_eq!(gaps(&inventory), []);
-    assert_eq!(inventory.resources[0].tags["team"], "ledger");
+    assert_eq!(fake::tag(&inventory.resources[0], "team"), Some("ledger"));
     assert_eq!(asked.iam_actions(), fake::granted(&super::super::SERVICE));
     assert_json_snapshot!(known(&inventory.resources[0]), @r#"
     {
