@@ -96,9 +96,7 @@ fn metric_data(call: &Call<'_>) -> Result<Reply, Refusal> {
 
     let print = fingerprint(call, &["NextToken"]);
     let mut token = match call.text("NextToken")? {
-        None | Some("") => {
-            Token { offset: 0, within: 0, issued: call.now.as_second(), call: print }
-        }
+        None | Some("") => Token::first(print, call.now),
         Some(text) => {
             Token::read(text, print, call.now, super::page::TOKEN_SECONDS).map_err(|_| {
                 Refusal::new(400, "InvalidNextToken", "The parameter NextToken is not valid.")
@@ -112,7 +110,7 @@ fn metric_data(call: &Call<'_>) -> Result<Reply, Refusal> {
     let skipped = usize::try_from(token.offset).unwrap_or(usize::MAX);
     for (index, query) in queries.iter().enumerate().skip(skipped) {
         if left == 0 {
-            next = Some(token.write());
+            next = Some(token.next());
             break;
         }
         let (share, number) = call.metric_errors;
@@ -141,7 +139,7 @@ fn metric_data(call: &Call<'_>) -> Result<Reply, Refusal> {
                 points,
             });
             if is_cut {
-                next = Some(token.write());
+                next = Some(token.next());
                 break;
             }
         }

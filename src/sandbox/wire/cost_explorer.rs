@@ -189,7 +189,7 @@ fn cost_and_usage(call: &Call<'_>, paging: Paging) -> Result<Value, Refusal> {
                 continue;
             }
             if budget == 0 {
-                next = Some(Token { offset: (seen - 1) as u64, ..token }.write());
+                next = Some(Token { offset: (seen - 1) as u64, ..token }.next());
                 if !shown.is_empty() {
                     result["Groups"] = shown.into();
                     results.push(result);
@@ -366,9 +366,7 @@ fn groups<'v>(call: &'v Call<'_>) -> Result<Vec<Group<'v>>, Refusal> {
 fn token(call: &Call<'_>, paging: Paging) -> Result<Token, Refusal> {
     let print = fingerprint(call, &["NextPageToken"]);
     match call.text("NextPageToken")? {
-        None | Some("") => {
-            Ok(Token { offset: 0, within: 0, issued: call.now.as_second(), call: print })
-        }
+        None | Some("") => Ok(Token::first(print, call.now)),
         Some(text) => Token::read(text, print, call.now, paging.token_seconds).map_err(|bad| {
             let (code, message) = match bad {
                 BadToken::Unreadable => (

@@ -31,14 +31,30 @@ pub struct Token {
     pub issued: i64,
     /// Stands for the call's arguments.
     pub call: u64,
+    /// Pages before: no token is like the one before it, not even after a page of nothing. SDKs take
+    /// equal tokens for a list that never ends.
+    pub turn: u16,
 }
 
 impl Token {
-    pub fn write(self) -> String {
-        let Self { offset, within, issued, call } = self;
-        // Kept short of what a client would be tempted to read.
-        let check = offset.wrapping_mul(31) ^ within ^ call;
-        format!("{offset:08x}{within:08x}{issued:010x}{call:016x}{:04x}", check & 0xffff)
+    /// Where a call without a token begins.
+    pub fn first(call: u64, now: Timestamp) -> Self {
+        Self { offset: 0, within: 0, issued: now.as_second(), call, turn: 0 }
+    }
+
+    /// The text of the token of the next page.
+    pub fn next(self) -> String {
+        Self { turn: self.turn.wrapping_add(1), ..self }.write()
+    }
+
+    fn write(self) -> String {
+        let Self { offset, within, issued, call, turn } = self;
+        let text = format!("{offset:08x}{within:08x}{issued:010x}{call:016x}{turn:04x}");
+        // FNV-1a: what was made up or cut off is told from what was given.
+        let check = text
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        format!("{text}{check:08x}")
     }
 
     /// Reads a token and holds it against the call that brings it.
@@ -54,7 +70,7 @@ impl Token {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        if text.len() != 46 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if text.len() != 54 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
         let part = |from: usize, to: usize| u64::from_str_radix(text.get(from..to)?, 16).ok();
@@ -63,6 +79,7 @@ impl Token {
             within: part(8, 16)?,
             issued: i64::try_from(part(16, 26)?).ok()?,
             call: part(26, 42)?,
+            turn: u16::try_from(part(42, 46)?).ok()?,
         };
         (token.write() == text).then_some(token)
     }
@@ -107,9 +124,7 @@ pub fn page<'p, T>(
     let without: Vec<&str> = others.iter().copied().chain([token]).collect();
     let print = fingerprint(call, &without);
     let start = match call.text(token)? {
-        None | Some("") => {
-            Token { offset: 0, within: 0, issued: call.now.as_second(), call: print }
-        }
+        None | Some("") => Token::first(print, call.now),
         Some(text) => {
             Token::read(text, print, call.now, TOKEN_SECONDS).map_err(|_| bad_token(call, token))?
         }
@@ -120,7 +135,7 @@ pub fn page<'p, T>(
     } else {
         from.saturating_add(size).min(items.len())
     };
-    let next = (to < items.len()).then(|| Token { offset: to as u64, ..start }.write());
+    let next = (to < items.len()).then(|| Token { offset: to as u64, ..start }.next());
     Ok(Page { items: &items[from..to], next })
 }
 
@@ -153,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_token_holds_for_its_call_and_its_time_only() {
-        let token = Token { offset: 50, within: 0, issued: 1_000, call: 7 };
+        let token = Token { offset: 50, within: 0, issued: 1_000, call: 7, turn: 3 };
         let text = token.write();
         assert_eq!(Token::read(&text, 7, at(1_100), 3_600), Ok(token));
         assert_eq!(Token::read(&text, 8, at(1_100), 3_600), Err(BadToken::OtherCall));
