@@ -28,6 +28,7 @@ pub(crate) const RDS: &str = "Amazon Relational Database Service";
 pub(crate) const S3: &str = "Amazon Simple Storage Service";
 pub(crate) const CLOUDWATCH: &str = "AmazonCloudWatch";
 const SAVINGS_PLANS: &str = "Savings Plans for AWS Compute usage";
+pub(crate) const COVERED: &str = "SavingsPlanCoveredUsage";
 const SUPPORT: &str = "AWS Support (Business)";
 
 /// What makes two charges one line.
@@ -73,9 +74,8 @@ pub(crate) struct Ledger {
     accruals: Vec<Accrual>,
     first_day: i64,
     anchor_day: i64,
-    /// Savings Plan commitment of a day, and its share that nothing uses.
+    /// Savings Plan commitment of a day.
     commitment: Decimal,
-    unused: Decimal,
     /// Reserved instances: what for, the recurring fee of a day, the first day (since 1970).
     reservations: Vec<(Key, Decimal, i64)>,
 }
@@ -140,15 +140,14 @@ impl Ledger {
                 money_only: key.9,
             })
             .collect();
-        // The plan commits to what covered usage costs on a Sunday, and a little more.
+        // The plan commits to a little more than what a working day uses.
         let covered: Decimal = accruals
             .iter()
-            .filter(|accrual| accrual.key.record_type == "SavingsPlanCoveredUsage")
-            .map(|accrual| accrual.amortized * (accrual.low + accrual.more))
+            .filter(|accrual| accrual.key.record_type == COVERED)
+            .map(|accrual| accrual.amortized * (accrual.low + accrual.more * Decimal::new(75, 2)))
             .sum();
-        let commitment = (covered * Decimal::new(104, 2)).round_dp(2);
-        let unused = (commitment * Decimal::new(4, 2)).round_dp(2);
-        Self { dice, accruals, first_day, anchor_day, commitment, unused, reservations }
+        let commitment = (covered * Decimal::new(106, 2)).round_dp(2);
+        Self { dice, accruals, first_day, anchor_day, commitment, reservations }
     }
 
     pub(crate) fn first_day(&self) -> Date {
@@ -281,8 +280,12 @@ impl Ledger {
             let key = plain(PAYER.id, SAVINGS_PLANS, "ComputeSP:1yrNoUpfront");
             let key = Key { record_type: "SavingsPlanRecurringFee", ..key };
             let fee = Usd((self.commitment * share).round_dp(10));
-            let unused = Usd((self.unused * share).round_dp(10));
-            lines.push(line(&key, fee, unused, Decimal::ZERO));
+            let used = lines
+                .iter()
+                .filter(|line| line.record_type == COVERED)
+                .map(|line| line.amortized)
+                .sum::<Usd>();
+            lines.push(line(&key, fee, (fee - used).max(Usd::ZERO), Decimal::ZERO));
         }
         if self.arrived(CLOUDWATCH, day, number, as_of) >= Decimal::ONE {
             // AWS leaves such crumbs behind; whoever rounds or drops them does not match the bill.

@@ -166,15 +166,24 @@ impl FunctionLoad {
         self.runs.mean(hour).round() as i64
     }
 
-    /// Invocations in a part of an hour: they are spread evenly over its minutes.
+    /// Invocations in `from..to` (seconds): an hour's are spread evenly over its minutes.
     pub(crate) fn invocations_between(&self, from: i64, to: i64) -> i64 {
+        self.share_between(from, to, 1.0)
+    }
+
+    /// How many of the invocations in `from..to` belong to that share of them. Counts of adjoining
+    /// stretches of an hour add up to that of the whole.
+    pub(crate) fn share_between(&self, from: i64, to: i64, share: f64) -> i64 {
         let mut at = from;
         let mut total = 0;
         while at < to {
             let hour = at.div_euclid(HOUR);
             let end = ((hour + 1) * HOUR).min(to);
             let runs = self.invocations(hour);
-            let until = |second: i64| runs * (second - hour * HOUR).div_euclid(60) / 60;
+            let until = |second: i64| {
+                let minutes = (second - hour * HOUR).div_euclid(60);
+                ((runs * minutes / 60) as f64 * share) as i64
+            };
             total += until(end) - until(at);
             at = end;
         }

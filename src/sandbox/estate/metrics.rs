@@ -392,27 +392,28 @@ fn function(
     while at < to {
         let hour = at.div_euclid(HOUR);
         let end = ((hour + 1) * HOUR).min(to);
-        let mut runs = load.invocations_between(at, end);
-        if let Some(alias) = alias {
-            runs = (runs as f64 * alias.share).round() as i64;
-        }
+        let runs = match alias {
+            Some(alias) => load.share_between(at, end, alias.share),
+            None => load.invocations_between(at, end),
+        };
         if runs > 0 {
             match (name, alias) {
                 ("Invocations" | "ProvisionedConcurrencyInvocations", _) => {
                     samples.add_many(runs, 1.0, 1.0, 1.0);
                 }
                 ("Errors", _) => {
-                    let failed = (runs as f64 * load.errors).floor();
-                    let min = f64::from(u8::from(failed as i64 == runs));
-                    let max = f64::from(u8::from(failed > 0.0));
-                    samples.add_many(runs, failed / runs as f64, min, max);
+                    let failed = load.share_between(at, end, load.errors).min(runs);
+                    let min = f64::from(u8::from(failed == runs));
+                    let max = f64::from(u8::from(failed > 0));
+                    samples.add_many(runs, failed as f64 / runs as f64, min, max);
                 }
                 ("Duration", _) => {
                     let (mean, min, max) = load.durations(hour, runs);
                     samples.add_many(runs, mean, min, max);
                 }
                 ("ConcurrentExecutions", _) => {
-                    let concurrent = (runs as f64 * load.mean_ms / 3.6e6).ceil().max(1.0);
+                    let in_hour = load.invocations(hour) as f64;
+                    let concurrent = (in_hour * load.mean_ms / 3.6e6).ceil().max(1.0);
                     samples.add_many(runs, concurrent, 1.0, concurrent);
                 }
                 ("ProvisionedConcurrencyUtilization", Some(alias)) => {

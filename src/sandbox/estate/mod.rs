@@ -13,6 +13,11 @@ mod metrics;
 mod prices;
 mod signal;
 
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;
+
 pub mod model;
 
 pub use metrics::MetricQuery;

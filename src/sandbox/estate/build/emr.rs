@@ -220,6 +220,8 @@ impl Build {
         self.emr_cluster(
             Spec {
                 applications: TENSORFLOW,
+                primary: "m4.xlarge",
+                tag: Some(("libraries", "x86-only")),
                 core: ("m7g.2xlarge", 1),
                 managed_scaling: false,
                 idle_timeout: Some(86_400),
@@ -229,6 +231,7 @@ impl Build {
             &[
                 Role::Unknown("emr-idle-cluster", "without YARN there are no metrics"),
                 Role::Unknown("emr-no-managed-scaling", "without YARN there are no metrics"),
+                Role::Near("emr-old-generation", "m4, and tagged as bound to x86"),
             ],
         );
     }

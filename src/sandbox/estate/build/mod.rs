@@ -203,7 +203,7 @@ impl Build {
         };
         self.accruals.push(part(Decimal::ONE - covered));
         let mut used = part(covered);
-        used.key.record_type = "SavingsPlanCoveredUsage";
+        used.key.record_type = super::bill::COVERED;
         used.amortized = (used.price * Decimal::new(72, 2)).round_dp(10);
         let mut negation = used.clone();
         negation.key.record_type = "SavingsPlanNegation";
