@@ -58,8 +58,9 @@ pub const SERVICE: Service = Service {
     list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
-/// Storage classes whose size is read of every bucket. Each costs a billed metric at every reading, so the list
-/// holds the classes that a data lake uses; sizes of overheads and staging areas are left out.
+/// Storage classes whose size is read of every bucket. Each costs a billed metric at every reading,
+/// so the list holds the classes that a data lake uses; sizes of overheads and staging areas are
+/// left out.
 pub const STORAGE_TYPES: &[&str] = &[
     "StandardStorage",
     "IntelligentTieringFAStorage",

@@ -39,7 +39,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             every: Span::hours(24),
-            services: BTreeMap::new(),
+            // S3 publishes one point a day, days late, and has nine series for each bucket.
+            services: [("s3", Span::days(3))].into(),
             history: Span::days(14),
             overlap: Span::days(2),
             daily_overlap: Span::days(3),
@@ -54,7 +55,7 @@ impl yaml::Read for Config {
         let default = Self::default();
         let mut fields = Fields::of(node, path, reader)?;
         let every = fields.or("every", default.every, reader);
-        let mut services = BTreeMap::new();
+        let mut services = default.services;
         if let Some(mut paces) = fields.section("services", reader) {
             for service in SERVICES {
                 if let Some(pace) = paces.optional::<Span>(service.name, reader) {
@@ -255,7 +256,10 @@ mod tests {
     #[test]
     fn settings_are_read_and_checked() {
         let config = read("services: { emr: 6h }\nhistory: 30d\n").unwrap();
-        assert_eq!(config.services, BTreeMap::from([("emr", Span::hours(6))]));
+        assert_eq!(
+            config.services,
+            BTreeMap::from([("emr", Span::hours(6)), ("s3", Span::days(3))])
+        );
         assert_eq!(config.history, Span::days(30));
         let problems =
             read("every: 5m\nservices: { lamda: 6h }\nhistory: 999d\nrequests_in_flight: 0\n")
