@@ -490,7 +490,7 @@ async fn resources_stand_in_their_kinds_table_and_in_resources() {
         arn: None,
         state: None,
         created_at: Some(at("2026-01-01T00:00:00.5Z")),
-        tags: [("env".to_owned(), "PRD".to_owned())].into(),
+        tags: Some([("env".to_owned(), "PRD".to_owned())].into()),
         details: Kettle { litres, power: Some("ON".to_owned()) }.into_values(),
     };
     let kettles = [kettle("b", Some(1.5)), kettle("a", None)];

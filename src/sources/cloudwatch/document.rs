@@ -1,6 +1,5 @@
 //! `docs/metrics-read.md`: every metric that is read, generated from the services' own tables.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::model::{Kind, Resource, Value};
@@ -108,7 +107,7 @@ fn examples(kind: &'static Kind) -> Vec<Resource> {
         arn: None,
         state: None,
         created_at: None,
-        tags: BTreeMap::new(),
+        tags: None,
         details: kind
             .details
             .iter()

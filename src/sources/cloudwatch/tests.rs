@@ -26,7 +26,7 @@ pub(crate) fn resource(kind: &'static Kind, id: &str, texts: &[(&str, &str)]) ->
         arn: None,
         state: None,
         created_at: None,
-        tags: BTreeMap::new(),
+        tags: Some(BTreeMap::new()),
         details: kind
             .details
             .iter()

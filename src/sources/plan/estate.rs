@@ -57,7 +57,7 @@ impl Estate {
                 arn: None,
                 state: None,
                 created_at: None,
-                tags: BTreeMap::new(),
+                tags: None,
                 details: details.clone(),
             }));
         };
