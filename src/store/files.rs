@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -205,6 +205,14 @@ pub(super) fn sync(root: &Path, files: &[String]) -> Result<(), StoreError> {
             thread.join().unwrap_or(Err(StoreError::Interrupted("writing to the disk")))
         })
     })
+}
+
+/// Whether a Parquet file was written to its end: it ends with its mark.
+pub(super) fn is_whole(path: &Path) -> Result<bool, StoreError> {
+    let mut mark = [0; 4];
+    let mut file = File::open(path).map_err(StoreError::at(path))?;
+    let read = file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut mark));
+    Ok(read.is_ok() && &mark == b"PAR1")
 }
 
 /// Makes a folder's entries outlive a power cut.

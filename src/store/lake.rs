@@ -78,7 +78,7 @@ impl Lake {
                 changing: tokio::sync::Mutex::default(),
             };
             if !read_only {
-                handle.put_away_torn_commit()?;
+                handle.put_away_torn_files()?;
             }
             handles.insert(handle.table.name, Arc::new(handle));
         }
@@ -144,6 +144,14 @@ impl Lake {
                 .map_err(|error| StoreError::lake(name, error))?;
         }
         Ok(context)
+    }
+
+    /// Lets go of what was loaded of the tables' logs, some kilobytes for each partition. Call it
+    /// when a cycle is over; what is needed is loaded again.
+    pub async fn rest(&self) {
+        for handle in self.inner.tables.values() {
+            handle.forget().await;
+        }
     }
 
     /// Answers a query that only reads.
@@ -289,7 +297,7 @@ impl Handle {
         Ok(loaded.clone())
     }
 
-    /// Forgets what was loaded, after the log itself was changed.
+    /// Forgets what was loaded: after the log itself was changed, and when nobody asks.
     pub(super) async fn forget(&self) {
         *self.loaded.lock().await = None;
     }
@@ -398,21 +406,39 @@ impl Handle {
             .map_err(StoreError::at(&path))
     }
 
-    /// A power cut can leave the newest commit empty or half written: it never happened then, and
-    /// its file is put aside. What it would have replaced is still there.
-    fn put_away_torn_commit(&self) -> Result<(), StoreError> {
+    /// A power cut can leave the newest commit or checkpoint empty or half written. Such a commit
+    /// never happened: what it would have replaced is still there. Such a checkpoint only sums up
+    /// commits that are still there. Both are put aside.
+    fn put_away_torn_files(&self) -> Result<(), StoreError> {
         let Some(version) = self.versions()?.last().copied() else { return Ok(()) };
-        let path = self.commit_path(version);
-        let text = fs::read(&path).map_err(StoreError::at(&path))?;
+        let commit = self.commit_path(version);
+        let text = fs::read(&commit).map_err(StoreError::at(&commit))?;
         let whole = text
             .rsplit(|byte| *byte == b'\n')
             .find(|line| !line.is_empty())
             .is_some_and(|line| serde_json::from_slice::<serde_json::Value>(line).is_ok());
-        if whole {
-            return Ok(());
+        if !whole {
+            self.put_aside(&commit)?;
         }
-        tracing::warn!(table = self.table.name, version, "a torn commit is put aside");
-        let aside = self.directory.join(format!("_torn_commit_{version:020}"));
-        fs::rename(&path, &aside).map_err(StoreError::at(&path))
+        for entry in fs::read_dir(self.log()).map_err(StoreError::at(&self.log()))? {
+            let path = entry.map_err(StoreError::at(&self.log()))?.path();
+            let is_checkpoint = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.contains(".checkpoint.") && name.ends_with(".parquet"));
+            if is_checkpoint && !files::is_whole(&path)? {
+                self.put_aside(&path)?;
+                // Only a hint: without it, the newest checkpoint is looked for.
+                let _ = fs::remove_file(self.log().join("_last_checkpoint"));
+            }
+        }
+        Ok(())
+    }
+
+    fn put_aside(&self, torn: &Path) -> Result<(), StoreError> {
+        let name = torn.file_name().unwrap_or_default().to_string_lossy();
+        tracing::warn!(table = self.table.name, file = %name, "a torn file is put aside");
+        let aside = self.directory.join(format!("_torn_{name}"));
+        fs::rename(torn, &aside).map_err(StoreError::at(torn))
     }
 }

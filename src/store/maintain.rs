@@ -18,6 +18,7 @@ use deltalake::DeltaTable;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 
+use super::files::sync_folder;
 use super::lake::Handle;
 use super::schema::Partition;
 use super::writer::Commit;
@@ -201,6 +202,15 @@ async fn shorten_log(
         checkpoint = checkpoints(&list(&log)?);
     }
     let Some(checkpoint) = checkpoint else { return Ok(0) };
+    // It alone will know what the commits before it said.
+    for (path, _) in list(&log)? {
+        if log_version(&path).is_some_and(|(version, _)| version == checkpoint) {
+            fs::File::open(&path)
+                .and_then(|file| file.sync_all())
+                .map_err(StoreError::at(&path))?;
+        }
+    }
+    sync_folder(&log).map_err(StoreError::at(&log))?;
     let mut deleted = 0;
     for (path, _) in files {
         if log_version(&path).is_some_and(|(version, _)| version < checkpoint) {

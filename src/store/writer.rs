@@ -302,6 +302,8 @@ impl Writer {
             })])
             .await
             .map_err(|error| StoreError::lake(table.name, error))?;
+        let first = self.handle.commit_path(0);
+        File::open(&first).and_then(|file| file.sync_all()).map_err(StoreError::at(&first))?;
         Ok(created)
     }
 
