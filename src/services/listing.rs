@@ -19,6 +19,10 @@ use crate::model::{Kind, Resource, Value};
 /// Questions about single resources that are on their way at once, in a scope and service.
 const PARALLEL: usize = 8;
 
+/// Pages after which a list is taken for one that never ends. Lists that are filtered may have
+/// hundreds of empty ones.
+const MOST_PAGES: usize = 10_000;
+
 /// A service's resources in an account and region.
 #[derive(Debug, Default)]
 pub struct Inventory {
@@ -81,15 +85,79 @@ pub struct Gap {
     pub error: aws::Error,
 }
 
-/// For `map_err` on a list's request.
-pub(crate) fn list_failed<E>(
-    operation: &'static str,
-) -> impl FnOnce(SdkError<E, HttpResponse>) -> Gap
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    move |error| Gap { operation, resource: String::new(), error: aws::classify(operation, error) }
+/// For `map_err` on a list.
+pub(crate) fn list_failed(operation: &'static str) -> impl FnOnce(aws::Error) -> Gap {
+    move |error| Gap { operation, resource: String::new(), error }
 }
+
+/// A list on its way, page by page.
+#[derive(Debug)]
+pub(crate) struct Pages<T> {
+    operation: &'static str,
+    most: usize,
+    read: usize,
+    items: Vec<T>,
+    end: Option<Result<(), aws::Error>>,
+}
+
+impl<T> Pages<T> {
+    /// Reads `most` items at most.
+    pub(crate) fn new(operation: &'static str, most: usize) -> Self {
+        Self { operation, most, read: 0, items: Vec::new(), end: None }
+    }
+
+    /// Whether another page is to be asked for.
+    pub(crate) fn go_on(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// Takes the next page's answer; `None` is the end.
+    pub(crate) fn take<P, E>(
+        &mut self,
+        page: Option<Result<P, SdkError<E, HttpResponse>>>,
+        items: impl FnOnce(P) -> Option<Vec<T>>,
+    ) where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match page {
+            Some(Ok(page)) => self.items.extend(items(page).unwrap_or_default()),
+            Some(Err(error)) => self.end = Some(Err(aws::classify(self.operation, error))),
+            None => self.end = Some(Ok(())),
+        }
+        self.read += 1;
+        if self.go_on() && self.items.len() >= self.most {
+            self.items.truncate(self.most);
+            self.end = Some(Ok(()));
+        } else if self.go_on() && self.read >= MOST_PAGES {
+            let reason = format!("there is no end after {MOST_PAGES} pages");
+            self.end = Some(Err(aws::Error::Parse { operation: self.operation, reason }));
+        }
+    }
+
+    /// All items, when all pages could be read.
+    pub(crate) fn into_items(self) -> Result<Vec<T>, aws::Error> {
+        self.end.unwrap_or(Ok(())).map(|()| self.items)
+    }
+}
+
+/// The items of all pages of a request that the SDK has a paginator for; of `most` items at most.
+///
+/// The paginator must not stop at a token that comes twice: it would do so without a word, and the
+/// list be shorter than it is. A page may well be empty, and its token the one that asked for it.
+macro_rules! every_page {
+    ($operation:expr, $request:expr, $items:expr) => {
+        $crate::services::listing::every_page!($operation, $request, $items, usize::MAX)
+    };
+    ($operation:expr, $request:expr, $items:expr, $most:expr) => {{
+        let mut pages = $request.into_paginator().stop_on_duplicate_token(false).send();
+        let mut list = $crate::services::listing::Pages::new($operation, $most);
+        while list.go_on() {
+            list.take(pages.next().await, $items);
+        }
+        list.into_items()
+    }};
+}
+pub(crate) use every_page;
 
 /// A resource, and what is not known of it.
 #[derive(Debug)]
@@ -125,17 +193,20 @@ impl Gaps {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        match answer {
-            Ok(answer) => Some(answer),
-            Err(error) => {
-                self.gaps.push(Gap {
-                    operation,
-                    resource: self.resource.clone(),
-                    error: aws::classify(operation, error),
-                });
-                None
-            }
-        }
+        self.known_list(operation, answer.map_err(|error| aws::classify(operation, error)))
+    }
+
+    /// The same of a list.
+    pub(crate) fn known_list<T>(
+        &mut self,
+        operation: &'static str,
+        answer: Result<T, aws::Error>,
+    ) -> Option<T> {
+        answer
+            .map_err(|error| {
+                self.gaps.push(Gap { operation, resource: self.resource.clone(), error });
+            })
+            .ok()
     }
 
     /// Like `known`, for requests that AWS answers with an error of this code where nothing is
@@ -245,6 +316,26 @@ mod tests {
         let inventory = inventory.finish().unwrap();
         assert!(inventory.listed.is_empty() && inventory.gaps.is_empty());
         assert_eq!(inventory.absent, [&KIND]);
+    }
+
+    /// Reads a list of so many pages with one item each.
+    fn read(pages: usize, most: usize) -> Result<usize, aws::Error> {
+        use aws_sdk_kafka::operation::list_nodes::ListNodesError;
+        type Page = Result<Vec<u8>, SdkError<ListNodesError, HttpResponse>>;
+        let mut list = Pages::new("kafka:ListNodes", most);
+        let mut left = pages;
+        while list.go_on() {
+            list.take(if left > 0 { Some(Page::Ok(vec![0])) } else { None }, Some);
+            left = left.saturating_sub(1);
+        }
+        list.into_items().map(|items| items.len())
+    }
+
+    #[test]
+    fn a_list_ends_with_its_pages_or_with_the_most_that_is_wanted() {
+        assert_eq!(read(7, usize::MAX), Ok(7));
+        assert_eq!(read(7, 3), Ok(3));
+        assert_eq!(read(usize::MAX, usize::MAX).unwrap_err().reason(), "parse");
     }
 
     #[test]

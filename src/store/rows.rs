@@ -239,7 +239,10 @@ fn resource_rows(
                 "arn" => resource.arn.as_deref().into(),
                 "state" => resource.state.as_deref().into(),
                 "created_at" => resource.created_at.into(),
-                "tags" => serde_json::to_string(&resource.tags).unwrap_or_default().into(),
+                "tags" => {
+                    let tags = resource.tags.as_ref();
+                    tags.map(|tags| serde_json::to_string(tags).unwrap_or_default()).into()
+                }
                 "environment" => ownership.environment(&resource.account, &resource.tags).into(),
                 "team" => ownership.team(&resource.tags).into(),
                 "owner" => ownership.owner(&resource.tags).into(),

@@ -12,7 +12,8 @@ use super::{EmrCluster, EmrInstanceGroup, EmrServerlessApplication, serverless};
 use crate::aws::{self, Scope};
 use crate::model::{Resource, Tags};
 use crate::services::listing::{
-    Found, Gap, Gaps, Inventory, each, instant, list_failed, listed, only, resource, text,
+    Found, Gap, Gaps, Inventory, each, every_page, instant, list_failed, listed, only, resource,
+    text,
 };
 
 // IAM calls the service by its old name.
@@ -68,18 +69,14 @@ struct FoundCluster {
 }
 
 async fn clusters(scope: &Scope, client: &Client) -> Result<Vec<FoundCluster>, Gap> {
-    let clusters = client
+    let request = client
         .list_clusters()
         .cluster_states(ClusterState::Starting)
         .cluster_states(ClusterState::Bootstrapping)
         .cluster_states(ClusterState::Running)
-        .cluster_states(ClusterState::Waiting)
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .map_err(list_failed(LIST_CLUSTERS))?;
+        .cluster_states(ClusterState::Waiting);
+    let answer = every_page!(LIST_CLUSTERS, request, |page| page.clusters);
+    let clusters = answer.map_err(list_failed(LIST_CLUSTERS))?;
     let alive = clusters.into_iter().filter(is_alive);
     Ok(each(alive, |cluster| found(scope, client, cluster)).await)
 }
@@ -207,15 +204,9 @@ async fn termination(client: &Client, id: &str, details: &mut EmrCluster, gaps: 
 
 /// The newest steps, newest first, which is how EMR lists them.
 async fn steps(client: &Client, id: &str, gaps: &mut Gaps) -> Option<Vec<StepSummary>> {
-    let mut pages = client.list_steps().cluster_id(id).into_paginator().items().send();
-    let mut steps = Vec::new();
-    while steps.len() < STEPS_READ {
-        match pages.next().await {
-            Some(step) => steps.push(gaps.known(STEPS, step)?),
-            None => break,
-        }
-    }
-    Some(steps)
+    let request = client.list_steps().cluster_id(id);
+    let answer = every_page!(STEPS, request, |page| page.steps, STEPS_READ);
+    gaps.known_list(STEPS, answer)
 }
 
 fn count_steps(details: &mut EmrCluster, steps: &[StepSummary]) {
@@ -233,18 +224,21 @@ fn count_steps(details: &mut EmrCluster, steps: &[StepSummary]) {
 }
 
 async fn groups(client: &Client, id: &str, gaps: &mut Gaps) -> Option<Vec<Group>> {
-    let answer = client.list_instance_groups().cluster_id(id).into_paginator().items().send();
-    let groups = gaps.known(GROUPS, answer.try_collect().await)?;
+    let request = client.list_instance_groups().cluster_id(id);
+    let answer = every_page!(GROUPS, request, |page| page.instance_groups);
+    let groups = gaps.known_list(GROUPS, answer)?;
     Some(groups.iter().map(Group::of_group).filter(Group::exists).collect())
 }
 
 /// Fleets tell capacity in units of their own: their nodes are counted one by one.
 async fn fleets(client: &Client, id: &str, gaps: &mut Gaps) -> Option<Vec<Group>> {
-    let answer = client.list_instance_fleets().cluster_id(id).into_paginator().items().send();
-    let fleets = gaps.known(FLEETS, answer.try_collect().await)?;
+    let request = client.list_instance_fleets().cluster_id(id);
+    let answer = every_page!(FLEETS, request, |page| page.instance_fleets);
+    let fleets = gaps.known_list(FLEETS, answer)?;
+
     let request = client.list_instances().cluster_id(id).instance_states(InstanceState::Running);
-    let answer = request.into_paginator().items().send().try_collect().await;
-    let instances = gaps.known(INSTANCES, answer);
+    let answer = every_page!(INSTANCES, request, |page| page.instances);
+    let instances = gaps.known_list(INSTANCES, answer);
     let groups = fleets.iter().map(|fleet| Group::of_fleet(fleet, instances.as_deref()));
     Some(groups.filter(Group::exists).collect())
 }

@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::EmrServerlessApplication;
 use crate::aws::Scope;
 use crate::model::Resource;
-use crate::services::listing::{Found, Gap, Gaps, each, instant, list_failed, resource, text};
+use crate::services::listing::{
+    Found, Gap, Gaps, each, every_page, instant, list_failed, resource, text,
+};
 
 const LIST_APPLICATIONS: &str = "emr-serverless:ListApplications";
 const GET_APPLICATION: &str = "emr-serverless:GetApplication";
@@ -29,15 +31,9 @@ pub(super) async fn applications(
     client: &Client,
     now: Timestamp,
 ) -> Result<Vec<Found>, Gap> {
-    let applications = client
-        .list_applications()
-        .max_results(50)
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .map_err(list_failed(LIST_APPLICATIONS))?;
+    let request = client.list_applications().max_results(50);
+    let answer = every_page!(LIST_APPLICATIONS, request, |page| Some(page.applications));
+    let applications = answer.map_err(list_failed(LIST_APPLICATIONS))?;
     let kept = applications.into_iter().filter(|app| app.state != ApplicationState::Terminated);
     Ok(each(kept, |application| found(scope, client, application, now)).await)
 }
@@ -122,20 +118,16 @@ struct Billed {
 /// What an application's job runs of the last days were billed; `None` when it is not known of all.
 async fn billed(client: &Client, id: &str, now: Timestamp, gaps: &mut Gaps) -> Option<Billed> {
     let since = now.saturating_sub(JOB_RUNS_SINCE).ok()?;
-    let mut list = client
+    let request = client
         .list_job_runs()
         .application_id(id)
         .created_at_after(DateTime::from_secs(since.as_second()))
-        .max_results(50)
-        .into_paginator()
-        .items()
-        .send();
-    let mut runs = Vec::new();
-    while let Some(run) = list.next().await {
-        runs.push(gaps.known(LIST_JOB_RUNS, run)?);
-        if runs.len() > JOB_RUNS_READ {
-            return None;
-        }
+        .max_results(50);
+    let one_more = JOB_RUNS_READ + 1;
+    let answer = every_page!(LIST_JOB_RUNS, request, |page| Some(page.job_runs), one_more);
+    let runs = gaps.known_list(LIST_JOB_RUNS, answer)?;
+    if runs.len() > JOB_RUNS_READ {
+        return None;
     }
     let answers =
         each(&runs, |run| client.get_job_run().application_id(id).job_run_id(run.id()).send())

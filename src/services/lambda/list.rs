@@ -14,7 +14,7 @@ use super::LambdaFunction;
 use crate::aws::{self, Scope};
 use crate::model::Resource;
 use crate::services::listing::{
-    Found, Gap, Gaps, Inventory, each, list_failed, listed, resource, text,
+    Found, Gap, Gaps, Inventory, each, every_page, list_failed, listed, resource, text,
 };
 
 const LIST_FUNCTIONS: &str = "lambda:ListFunctions";
@@ -45,14 +45,8 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
 
 /// The functions without their published versions, which bill as the function does.
 async fn functions(client: &Client) -> Result<Vec<FunctionConfiguration>, Gap> {
-    client
-        .list_functions()
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .map_err(list_failed(LIST_FUNCTIONS))
+    let answer = every_page!(LIST_FUNCTIONS, client.list_functions(), |page| page.functions);
+    answer.map_err(list_failed(LIST_FUNCTIONS))
 }
 
 /// The log groups of `functions`, by name: all default ones at once, then the others one by one.
@@ -67,15 +61,9 @@ async fn log_groups(
     if !default.is_empty() {
         prefixes.insert(0, DEFAULT_LOG_GROUPS);
     }
-    let answers = each(&prefixes, |prefix| {
-        client
-            .describe_log_groups()
-            .log_group_name_prefix(*prefix)
-            .limit(50)
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
+    let answers = each(&prefixes, |prefix| async move {
+        let request = client.describe_log_groups().log_group_name_prefix(*prefix).limit(50);
+        every_page!(LOG_GROUPS, request, |page| page.log_groups)
     })
     .await;
 
@@ -117,8 +105,9 @@ async fn found(
         details.provisioned_aliases = Some(String::new());
     } else {
         let request = client.list_provisioned_concurrency_configs().function_name(name);
-        let answer = request.into_paginator().items().send().try_collect().await;
-        if let Some(configs) = gaps.known(PROVISIONED, answer) {
+        let configs =
+            every_page!(PROVISIONED, request, |page| page.provisioned_concurrency_configs);
+        if let Some(configs) = gaps.known_list(PROVISIONED, configs) {
             details.provisioned_concurrency = Some(configs.iter().map(allocated).sum());
             details.provisioned_aliases = Some(listed(configs.iter().filter_map(qualifier)));
         }

@@ -8,7 +8,7 @@ use super::MskCluster;
 use crate::aws::{self, Scope};
 use crate::model::Resource;
 use crate::services::listing::{
-    Found, Gap, Gaps, Inventory, each, instant, list_failed, resource, text,
+    Found, Gap, Gaps, Inventory, each, every_page, instant, list_failed, resource, text,
 };
 
 const LIST_CLUSTERS: &str = "kafka:ListClustersV2";
@@ -22,15 +22,9 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
 }
 
 async fn clusters(scope: &Scope, client: &Client) -> Result<Vec<Found>, Gap> {
-    let mut clusters = client
-        .list_clusters_v2()
-        .max_results(100)
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .map_err(list_failed(LIST_CLUSTERS))?;
+    let request = client.list_clusters_v2().max_results(100);
+    let answer = every_page!(LIST_CLUSTERS, request, |page| page.cluster_info_list);
+    let mut clusters = answer.map_err(list_failed(LIST_CLUSTERS))?;
     // A name may be taken again while its old cluster still goes: the one that stays comes first,
     // and is the one that is kept.
     clusters.sort_by_key(|cluster| cluster.state == Some(ClusterState::Deleting));
@@ -41,8 +35,9 @@ async fn found(scope: &Scope, client: &Client, cluster: Cluster) -> Found {
     let mut gaps = Gaps::of(cluster.cluster_name().unwrap_or_default());
     let mut nodes = None;
     if let (Some(_), Some(arn)) = (&cluster.provisioned, &cluster.cluster_arn) {
-        let answer = client.list_nodes().cluster_arn(arn).into_paginator().items().send();
-        nodes = gaps.known(LIST_NODES, answer.try_collect().await);
+        let request = client.list_nodes().cluster_arn(arn);
+        let answer = every_page!(LIST_NODES, request, |page| page.node_info_list);
+        nodes = gaps.known_list(LIST_NODES, answer);
     }
     gaps.found(resource_of(scope, &cluster, nodes.as_deref()))
 }

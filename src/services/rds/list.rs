@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, reservations, snapshots};
 use crate::aws::{self, Scope};
 use crate::model::{Resource, Tags};
-use crate::services::listing::{Gap, Inventory, instant, list_failed, resource, text};
+use crate::services::listing::{Gap, Inventory, every_page, instant, list_failed, resource, text};
 
 const INSTANCES: &str = "rds:DescribeDBInstances";
 const CLUSTERS: &str = "rds:DescribeDBClusters";
@@ -37,14 +37,16 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
 }
 
 async fn instances(client: &Client) -> Result<Vec<DbInstance>, Gap> {
-    let request = client.describe_db_instances().max_records(PAGE).into_paginator().items();
-    let all = request.send().try_collect().await.map_err(list_failed(INSTANCES))?;
+    let request = client.describe_db_instances().max_records(PAGE);
+    let answer = every_page!(INSTANCES, request, |page| page.db_instances);
+    let all = answer.map_err(list_failed(INSTANCES))?;
     Ok(all.into_iter().filter(|instance| is_rds(instance.engine())).collect())
 }
 
 async fn clusters(client: &Client) -> Result<Vec<DbCluster>, Gap> {
-    let request = client.describe_db_clusters().max_records(PAGE).into_paginator().items();
-    let all = request.send().try_collect().await.map_err(list_failed(CLUSTERS))?;
+    let request = client.describe_db_clusters().max_records(PAGE);
+    let answer = every_page!(CLUSTERS, request, |page| page.db_clusters);
+    let all = answer.map_err(list_failed(CLUSTERS))?;
     Ok(all.into_iter().filter(|cluster| is_rds(cluster.engine())).collect())
 }
 

@@ -8,14 +8,16 @@ use super::RdsReservation;
 use super::list::{PAGE, tags};
 use crate::aws::Scope;
 use crate::model::{Resource, Usd};
-use crate::services::listing::{Found, Gap, Gaps, each, instant, list_failed, resource, text};
+use crate::services::listing::{
+    Found, Gap, Gaps, each, every_page, instant, list_failed, resource, text,
+};
 
 const RESERVATIONS: &str = "rds:DescribeReservedDBInstances";
 const TAGS: &str = "rds:ListTagsForResource";
 
 pub(super) async fn list(scope: &Scope, client: &Client) -> Result<Vec<Found>, Gap> {
     let request = client.describe_reserved_db_instances().max_records(PAGE);
-    let answer = request.into_paginator().items().send().try_collect().await;
+    let answer = every_page!(RESERVATIONS, request, |page| page.reserved_db_instances);
     let reservations = answer.map_err(list_failed(RESERVATIONS))?;
     Ok(each(reservations, |reservation| found(scope, client, reservation)).await)
 }

@@ -9,7 +9,7 @@ use super::RdsSnapshot;
 use super::list::{PAGE, is_rds, tags};
 use crate::aws::Scope;
 use crate::model::Resource;
-use crate::services::listing::{Found, Gap, instant, list_failed, resource, text};
+use crate::services::listing::{Found, Gap, every_page, instant, list_failed, resource, text};
 
 const SNAPSHOTS: &str = "rds:DescribeDBSnapshots";
 const CLUSTER_SNAPSHOTS: &str = "rds:DescribeDBClusterSnapshots";
@@ -20,13 +20,13 @@ pub(super) async fn list(scope: &Scope, client: &Client) -> Result<Vec<Found>, G
     for snapshot_type in [None, Some("awsbackup")] {
         let request = client.describe_db_snapshots().max_records(PAGE);
         let request = request.set_snapshot_type(snapshot_type.map(ToOwned::to_owned));
-        let answer = request.into_paginator().items().send().try_collect().await;
+        let answer = every_page!(SNAPSHOTS, request, |page| page.db_snapshots);
         let answer = answer.map_err(list_failed(SNAPSHOTS))?;
         let kept = answer.iter().filter(|snapshot| is_rds(snapshot.engine()));
         resources.extend(kept.map(|snapshot| of_instance(scope, snapshot)));
     }
     let request = client.describe_db_cluster_snapshots().max_records(PAGE);
-    let answer = request.into_paginator().items().send().try_collect().await;
+    let answer = every_page!(CLUSTER_SNAPSHOTS, request, |page| page.db_cluster_snapshots);
     let answer = answer.map_err(list_failed(CLUSTER_SNAPSHOTS))?;
     let taken: HashSet<String> = resources.iter().map(|snapshot| snapshot.id.clone()).collect();
     let kept = answer.iter().filter(|snapshot| is_rds(snapshot.engine()));

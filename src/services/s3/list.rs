@@ -9,7 +9,7 @@ use super::lifecycle::Lifecycle;
 use crate::aws::{self, Scope};
 use crate::model::Resource;
 use crate::services::listing::{
-    Found, Gap, Gaps, Inventory, each, instant, list_failed, partition, resource,
+    Found, Gap, Gaps, Inventory, Pages, each, every_page, instant, list_failed, partition, resource,
 };
 
 const LIST_BUCKETS: &str = "s3:ListBuckets";
@@ -42,15 +42,9 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
 /// S3 answers only for the region of its endpoint when asked so; what other implementations answer
 /// beside it is left out here.
 async fn buckets(scope: &Scope, client: &Client) -> Result<(Vec<Bucket>, Vec<Gap>), Gap> {
-    let all = client
-        .list_buckets()
-        .bucket_region(&scope.region)
-        .into_paginator()
-        .send()
-        .try_collect()
-        .await
-        .map_err(list_failed(LIST_BUCKETS))?;
-    let all: Vec<_> = all.into_iter().flat_map(|page| page.buckets.unwrap_or_default()).collect();
+    let request = client.list_buckets().bucket_region(&scope.region);
+    let answer = every_page!(LIST_BUCKETS, request, |page| page.buckets);
+    let all = answer.map_err(list_failed(LIST_BUCKETS))?;
     let regions = each(&all, |bucket| region(client, bucket)).await;
     let mut here = Vec::new();
     let mut gaps = Vec::new();
@@ -146,41 +140,59 @@ async fn found(scope: &Scope, client: &Client, bucket: Bucket) -> Found {
     gaps.found(resource)
 }
 
-/// The SDK has no paginator for the lists of a bucket's configurations.
-async fn tiering_configurations(client: &Client, name: &str, gaps: &mut Gaps) -> Option<i64> {
-    let mut count = 0;
-    let mut token = None;
-    loop {
-        let request = client.list_bucket_intelligent_tiering_configurations().bucket(name);
-        let answer = request.set_continuation_token(token.clone()).send().await;
-        let page = gaps.known(TIERING, answer)?;
-        count += page.intelligent_tiering_configuration_list().len() as i64;
-        let next = next_page(page.is_truncated(), page.next_continuation_token);
-        if next.is_none() || next == token {
-            return Some(count);
+/// Which page of a bucket's configurations comes next: the SDK has no paginators for them.
+enum Turn {
+    First,
+    At(String),
+    End,
+}
+
+impl Turn {
+    fn after(is_truncated: Option<bool>, token: Option<&str>) -> Self {
+        match token {
+            Some(token) if is_truncated == Some(true) => Self::At(token.to_owned()),
+            _ => Self::End,
         }
-        token = next;
     }
+
+    /// The token to ask with; `None` at the end.
+    fn take(&mut self) -> Option<Option<String>> {
+        match std::mem::replace(self, Self::End) {
+            Self::First => Some(None),
+            Self::At(token) => Some(Some(token)),
+            Self::End => None,
+        }
+    }
+}
+
+async fn tiering_configurations(client: &Client, name: &str, gaps: &mut Gaps) -> Option<i64> {
+    let mut list = Pages::new(TIERING, usize::MAX);
+    let mut turn = Turn::First;
+    while list.go_on() {
+        let Some(token) = turn.take() else { break };
+        let request = client.list_bucket_intelligent_tiering_configurations().bucket(name);
+        let answer = request.set_continuation_token(token).send().await;
+        if let Ok(page) = &answer {
+            turn = Turn::after(page.is_truncated(), page.next_continuation_token());
+        }
+        list.take(Some(answer), |page| page.intelligent_tiering_configuration_list);
+    }
+    Some(gaps.known_list(TIERING, list.into_items())?.len() as i64)
 }
 
 async fn request_metric_filters(client: &Client, name: &str, gaps: &mut Gaps) -> Option<i64> {
-    let mut count = 0;
-    let mut token = None;
-    loop {
+    let mut list = Pages::new(REQUEST_METRICS, usize::MAX);
+    let mut turn = Turn::First;
+    while list.go_on() {
+        let Some(token) = turn.take() else { break };
         let request = client.list_bucket_metrics_configurations().bucket(name);
-        let answer = request.set_continuation_token(token.clone()).send().await;
-        let page = gaps.known(REQUEST_METRICS, answer)?;
-        count += page.metrics_configuration_list().len() as i64;
-        let next = next_page(page.is_truncated(), page.next_continuation_token);
-        if next.is_none() || next == token {
-            return Some(count);
+        let answer = request.set_continuation_token(token).send().await;
+        if let Ok(page) = &answer {
+            turn = Turn::after(page.is_truncated(), page.next_continuation_token());
         }
-        token = next;
+        list.take(Some(answer), |page| page.metrics_configuration_list);
     }
-}
-
-fn next_page(is_truncated: Option<bool>, token: Option<String>) -> Option<String> {
-    token.filter(|token| is_truncated == Some(true) && !token.is_empty())
+    Some(gaps.known_list(REQUEST_METRICS, list.into_items())?.len() as i64)
 }
 
 #[cfg(test)]

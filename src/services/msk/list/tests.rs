@@ -204,3 +204,21 @@ async fn of_two_clusters_of_one_name_the_one_that_stays_is_kept() {
     assert_eq!(inventory.resources[0].state.as_deref(), Some("CREATING"));
     assert_eq!(known(&inventory.resources[0])["broker_ids"], "");
 }
+
+#[tokio::test]
+async fn an_empty_page_whose_token_comes_again_hides_nothing() {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let (scope, _) = fake::scope(move |request| match request.operation.as_str() {
+        "GET /api/v2/clusters" => {
+            let last = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 3;
+            Reply::json(if last {
+                json!({ "clusterInfoList": [cluster("orders", serverless())] })
+            } else {
+                json!({ "clusterInfoList": [], "nextToken": "the same" })
+            })
+        }
+        other => panic!("{other}"),
+    })
+    .await;
+    assert_eq!(list(&scope, now()).await.unwrap().resources.len(), 1);
+}
