@@ -18,7 +18,7 @@ article.answer{margin-left:2.6rem;border-left:3px solid var(--line);padding-left
 .face{width:36px;height:36px;border-radius:6px;background:#2eb67d;color:#fff;display:grid;place-items:center;font-weight:700;font-size:20px}
 .by b{margin-right:.4rem}.by .app{font-size:10px;background:var(--line);border-radius:3px;padding:1px 4px;vertical-align:2px;margin-right:.4rem}
 .by time,.by .channel,.edited,.context{color:var(--soft);font-size:12px}
-h3{font-size:18px;margin:.35rem 0}p{margin:.3rem 0}hr{border:0;border-top:1px solid var(--line);margin:.7rem 0}
+h3{font-size:18px;margin:.35rem 0}.text{margin:.3rem 0}hr{border:0;border-top:1px solid var(--line);margin:.7rem 0}
 .fields{display:grid;grid-template-columns:1fr 1fr;gap:.35rem 1.2rem;margin:.3rem 0}
 .context{margin:.3rem 0}.actions{display:flex;flex-wrap:wrap;gap:.5rem;margin:.5rem 0}
 .button{border:1px solid var(--line);border-radius:6px;padding:.25rem .7rem;font-weight:700;color:var(--text);text-decoration:none}
@@ -73,7 +73,7 @@ fn message(out: &mut String, message: &Message) {
     escape(out, channel);
     out.push_str("</span></div>");
     if message.blocks.is_empty() {
-        out.push_str(&format!("<p>{}</p>", html(&message.text)));
+        out.push_str(&format!("<div class=text>{}</div>", html(&message.text)));
     }
     for of in &message.blocks {
         block(out, of);
@@ -101,7 +101,7 @@ fn block(out: &mut String, block: &Value) {
         // Standard Markdown is close enough for a look.
         Some("markdown") => {
             let words = block["text"].as_str().unwrap_or_default().replace("**", "*");
-            out.push_str(&format!("<p>{}</p>", html(&words)));
+            out.push_str(&format!("<div class=text>{}</div>", html(&words)));
         }
         Some("table") => table(out, block),
         _ => {
@@ -114,7 +114,7 @@ fn block(out: &mut String, block: &Value) {
 
 fn section(out: &mut String, block: &Value) {
     if block["text"].is_object() {
-        out.push_str(&format!("<p>{}</p>", text(&block["text"])));
+        out.push_str(&format!("<div class=text>{}</div>", text(&block["text"])));
     }
     let fields = items(block, "fields");
     if !fields.is_empty() {
@@ -220,7 +220,7 @@ mod tests {
         );
         for part in [
             "<h3>3 findings *new*</h3>",
-            "<p><b>db-1</b> is idle</p>",
+            "<div class=text><b>db-1</b> is idle</div>",
             "<div><b>Saving</b><br>$5</div>",
             "<hr>",
             "<div class=context>as of <i>now</i></div>",

@@ -50,6 +50,7 @@ fn planted(wire: &Wire) -> Value {
         "now": now(wire).to_string(),
         "faults": wire.options.faults.to_string(),
         "payer": PAYER.id,
+        "external_id": wire.options.external_id,
         "accounts": accounts,
         "regions": REGIONS,
         "planted": wire.estate.planted(),

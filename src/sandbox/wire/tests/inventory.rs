@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{PROD, code, config, sandbox, with_faults};
+use super::{PROD, code, config, sandbox, signature, with_faults};
 use crate::sandbox::Sandbox;
-use crate::sandbox::estate::{ACCOUNTS, EmrGroups, REGIONS};
+use crate::sandbox::estate::{ACCOUNTS, EmrGroups, REGIONS, S3Bucket};
 
 fn places() -> impl Iterator<Item = (&'static str, &'static str)> {
     ACCOUNTS.iter().flat_map(|account| REGIONS.iter().map(|region| (account.id, *region)))
@@ -161,4 +161,21 @@ async fn a_bucket_answers_in_its_own_region_only() {
             assert_eq!(uploads.is_truncated(), Some(bucket.uploads.len() > 1_000));
         }
     }
+}
+
+#[tokio::test]
+async fn a_bucket_can_be_asked_by_its_host_name() {
+    let sandbox = sandbox().await;
+    let here = |bucket: &&S3Bucket| bucket.meta.region == "eu-west-1";
+    let bucket = sandbox.estate().s3_buckets(PROD).iter().find(here).unwrap();
+    let answer = reqwest::Client::new()
+        .get(format!("{}/?location", sandbox.url()))
+        .header("host", format!("{}.s3.eu-west-1.amazonaws.com", bucket.meta.name))
+        .header("authorization", signature("s3"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let text = answer.text().await.unwrap();
+    assert!(text.ends_with(">eu-west-1</LocationConstraint>"), "{text}");
 }

@@ -1,6 +1,7 @@
 //! CloudWatch as its SDK asks it, in CBOR.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
@@ -8,7 +9,7 @@ use aws_sdk_cloudwatch::types::{
     Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode,
 };
 
-use super::{Hand, PROD, code, config, sandbox, start, with_faults};
+use super::{Hand, PROD, code, config, sandbox, signature, start, with_faults};
 use crate::sandbox::estate::{MetricQuery, Statistic};
 use crate::sandbox::{Options, Sandbox};
 
@@ -237,4 +238,45 @@ async fn metrics_are_listed_in_pages_of_500() {
         sandbox.estate().list_metrics(PROD, "eu-west-1", None, None, &[], Hand::new().now()).len();
     assert_eq!(count, all);
     assert!(count > 100, "{count}");
+}
+
+#[tokio::test]
+async fn json_and_a_compressed_body_give_the_same_answer() {
+    let sandbox = sandbox().await;
+    let name = database(&sandbox);
+    let body = serde_json::json!({
+        "MetricDataQueries": [{ "Id": "a", "MetricStat": {
+            "Metric": {
+                "Namespace": "AWS/RDS",
+                "MetricName": "CPUUtilization",
+                "Dimensions": [{ "Name": "DBInstanceIdentifier", "Value": name }],
+            },
+            "Period": 3_600,
+            "Stat": "Average",
+        } }],
+        "StartTime": now() - DAY,
+        "EndTime": now(),
+    })
+    .to_string();
+    let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    zip.write_all(body.as_bytes()).unwrap();
+    let zipped = zip.finish().unwrap();
+    let ask = |body: Vec<u8>, encoding: Option<&'static str>| {
+        let request = reqwest::Client::new()
+            .post(sandbox.url())
+            .header("x-amz-target", "GraniteServiceVersion20100801.GetMetricData")
+            .header("authorization", signature("monitoring"))
+            .body(body);
+        match encoding {
+            Some(encoding) => request.header("content-encoding", encoding),
+            None => request,
+        }
+        .send()
+    };
+    let plain = ask(body.into_bytes(), None).await.unwrap().text().await.unwrap();
+    let read: serde_json::Value = serde_json::from_str(&plain).unwrap();
+    assert_eq!(read["MetricDataResults"][0]["Values"].as_array().unwrap().len(), 24);
+    assert_eq!(ask(zipped, Some("gzip")).await.unwrap().text().await.unwrap(), plain);
+    let broken = ask(b"not gzip".to_vec(), Some("gzip")).await.unwrap();
+    assert_eq!(broken.status(), 400);
 }
