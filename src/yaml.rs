@@ -26,7 +26,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use granit_parser::{Event, Parser, ScalarStyle};
 use rust_decimal::Decimal;
@@ -425,6 +425,37 @@ impl<T: Read> Read for BTreeMap<String, T> {
             .collect();
         read.into_iter().collect()
     }
+}
+
+/// The texts of all `.yaml` files in a folder and its subfolders, by path, in order.
+///
+/// # Errors
+///
+/// A problem that names the folder or file that cannot be read.
+pub fn files_in(folder: &Path) -> Result<Vec<(String, String)>, Problem> {
+    let unreadable = |path: &Path, error: &std::io::Error| Problem {
+        file: path.display().to_string(),
+        place: Place { line: 1, column: 1 },
+        message: format!("cannot be read: {error}"),
+        source: String::new(),
+    };
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))?;
+        for entry in entries {
+            let path = entry.map_err(|error| unreadable(&folder, &error))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "yaml" || kind == "yml") {
+                let text =
+                    std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+                files.push((path.display().to_string(), text));
+            }
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
 }
 
 /// Builds the tree of the first document.

@@ -1,1 +1,5 @@
-//! (to be written)
+//! Facts to what there is to say: pure judgement over the store's tables, without I/O of its own and
+//! without a clock.
+
+pub mod prices;
+pub mod rules;

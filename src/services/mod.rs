@@ -3,6 +3,7 @@
 //! from here.
 
 pub mod emr;
+pub mod facts;
 pub mod lambda;
 pub mod listing;
 pub mod msk;
@@ -144,5 +145,3 @@ pub(crate) fn whole(dimension: &'static str, resource: &Resource) -> Vec<Part> {
     vec![Part { name: String::new(), dimensions: vec![(dimension, resource.id.clone())] }]
 }
 
-#[cfg(test)]
-pub(crate) mod fake;

@@ -3,6 +3,7 @@
 //! A node is billed three times: EC2, EBS and EMR's own charge, which is the same on Spot. EMR does
 //! not publish CPU; YARN memory is its measure of load.
 
+pub mod facts;
 mod list;
 mod nodes;
 mod serverless;

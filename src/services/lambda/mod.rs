@@ -3,6 +3,7 @@
 //! Lambda's metrics appear only when a function runs: silence means zero. Memory in use is not among
 //! them.
 
+pub mod facts;
 mod list;
 
 use super::{Across, Empty, Metric, Part, Period, Service, Statistic, whole};

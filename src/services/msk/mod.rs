@@ -4,6 +4,7 @@
 //! Cluster-level series are emitted by every broker and only the controller's is true, so they are
 //! read with `Maximum`: the average would be the value divided by the number of brokers.
 
+pub mod facts;
 mod list;
 
 use super::{Across, Empty, Metric, Part, Period, Service, Statistic};

@@ -1,5 +1,6 @@
 //! Amazon RDS and Aurora: instances, clusters, snapshots, reserved instances.
 
+pub mod facts;
 mod list;
 mod reservations;
 mod snapshots;

@@ -3,6 +3,7 @@
 //! Objects are never enumerated: size and count come from the free daily metrics. Those count
 //! noncurrent versions and the parts of incomplete uploads too.
 
+pub mod facts;
 mod lifecycle;
 mod list;
 

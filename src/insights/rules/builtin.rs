@@ -1,0 +1,64 @@
+//! The rules and prices that centime carries: the files of `rules/`, compiled in. A test compares
+//! the list with the folder.
+
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../", $name)))),+]
+    };
+}
+
+/// Rules, by path.
+pub const RULES: &[(&str, &str)] = files![
+    "rules/emr/idle-cluster.yaml",
+    "rules/emr/no-auto-termination.yaml",
+    "rules/emr/no-managed-scaling.yaml",
+    "rules/emr/old-generation.yaml",
+    "rules/emr/serverless-x86-to-arm.yaml",
+    "rules/lambda/arm64.yaml",
+    "rules/lambda/log-no-retention.yaml",
+    "rules/lambda/pc-underused.yaml",
+    "rules/lambda/pc-zero.yaml",
+    "rules/lambda/unused.yaml",
+    "rules/msk/idle-cluster.yaml",
+    "rules/msk/m5-to-m7g.yaml",
+    "rules/msk/overprov-storage.yaml",
+    "rules/msk/underused-brokers.yaml",
+    "rules/rds/idle.yaml",
+    "rules/rds/io1-to-gp3.yaml",
+    "rules/rds/manual-snapshots.yaml",
+    "rules/rds/multiaz-nonprod.yaml",
+    "rules/rds/overprov-compute.yaml",
+    "rules/s3/int-candidate.yaml",
+    "rules/s3/no-lifecycle.yaml",
+    "rules/s3/no-mpu-abort.yaml",
+    "rules/s3/noncurrent-no-expiry.yaml",
+];
+
+/// Prices, by path.
+pub const PRICES: &[(&str, &str)] = files![
+    "rules/prices/emr.yaml",
+    "rules/prices/lambda.yaml",
+    "rules/prices/msk.yaml",
+    "rules/prices/rds.yaml",
+    "rules/prices/s3.yaml",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::files_in;
+
+    #[test]
+    fn the_list_is_the_folder() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let prefix = format!("{}/", root.display());
+        let found: Vec<String> = files_in(&root.join("rules"))
+            .unwrap()
+            .into_iter()
+            .map(|(path, _)| path.replace(&prefix, ""))
+            .collect();
+        let mut listed: Vec<&str> = RULES.iter().chain(PRICES).map(|(name, _)| *name).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, found, "list the new file in {}", file!());
+    }
+}

@@ -1,0 +1,251 @@
+//! From checked SQL to what evaluates it on batches of wide rows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::sqlparser::ast::ExprWithAlias;
+use jiff::Timestamp;
+
+use super::decimal::{DECIMAL, Operation};
+use super::expression::{Expression, Input};
+use super::functions::{PricesUsed, exact, functions};
+use super::language::{self, Aggregate};
+use super::rule::Rule;
+use crate::insights::prices::PriceBook;
+use crate::model::{Kind, Type};
+
+/// A rule, ready to judge batches of one schema.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    pub when: Arc<dyn PhysicalExpr>,
+    pub saving: Option<Arc<dyn PhysicalExpr>>,
+    /// In the order of the rule's evidence.
+    pub evidence: Vec<Arc<dyn PhysicalExpr>>,
+    /// In the order of the names that the action speaks of.
+    pub spoken: Vec<Arc<dyn PhysicalExpr>>,
+    /// What `saving` and `evidence` asked the price book since it was last taken.
+    pub used: PricesUsed,
+}
+
+/// The Arrow type of an inventory column, when it is made from a rule's test.
+pub fn arrow_type(kind: Type) -> DataType {
+    match kind {
+        Type::Text => DataType::Utf8,
+        Type::Bool => DataType::Boolean,
+        Type::Int => DataType::Int64,
+        Type::Float => DataType::Float64,
+        Type::Money => DataType::Decimal128(38, 12),
+        Type::Day => DataType::Date32,
+        Type::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    }
+}
+
+/// The wide row of a kind with these inputs.
+pub fn schema(kind: &'static Kind, inputs: &BTreeMap<String, Input>) -> SchemaRef {
+    let mut fields: Vec<Field> = language::columns(kind)
+        .map(|column| Field::new(column.name, arrow_type(column.kind), true))
+        .collect();
+    for (name, input) in inputs {
+        let of = match input {
+            Input::Column(_) => continue,
+            Input::Measure { measure, .. } if measure.aggregate == Aggregate::Hours => {
+                DataType::Int64
+            }
+            Input::Measure { .. } => DataType::Float64,
+            Input::Covered(_) => DataType::Boolean,
+        };
+        fields.push(Field::new(name, of, true));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+/// Everything that a rule reads.
+pub fn inputs(rule: &Rule) -> BTreeMap<String, Input> {
+    let expressions = std::iter::once(&rule.when)
+        .chain(&rule.saving)
+        .chain(rule.evidence.iter().map(|shown| &shown.value))
+        .chain(rule.action.spoken.iter().map(|(_, value)| value));
+    expressions.flat_map(|expression| expression.inputs.clone()).collect()
+}
+
+/// All default functions of DataFusion; making them takes a while.
+static PLAIN: LazyLock<SessionState> =
+    LazyLock::new(|| SessionStateBuilder::new().with_default_features().build());
+
+/// The same, reading `0.1` as a decimal and not as a double.
+static EXACT: LazyLock<SessionState> = LazyLock::new(|| {
+    let config =
+        SessionConfig::new().set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
+    SessionStateBuilder::new().with_config(config).with_default_features().build()
+});
+
+/// Plans expressions over one schema.
+#[derive(Debug)]
+pub struct Compiler {
+    schema: DFSchema,
+    plain: SessionState,
+    exact: SessionState,
+    used: PricesUsed,
+}
+
+impl Compiler {
+    /// # Errors
+    ///
+    /// The schema names a column twice.
+    pub fn new(
+        kind: &Kind,
+        schema: &SchemaRef,
+        book: &Arc<PriceBook>,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let used = PricesUsed::default();
+        let (mut plain, mut exact) = (PLAIN.clone(), EXACT.clone());
+        for function in functions(kind, book, &used, now) {
+            let function = Arc::new(function);
+            plain.register_udf(Arc::clone(&function))?;
+            exact.register_udf(function)?;
+        }
+        let schema = DFSchema::try_from(schema.as_ref().clone())?;
+        Ok(Self { schema, plain, exact, used })
+    }
+
+    /// # Errors
+    ///
+    /// An expression's types do not fit.
+    pub fn rule(&self, rule: &Rule) -> Result<Compiled> {
+        Ok(Compiled {
+            when: self.condition(&rule.when)?,
+            saving: rule.saving.as_ref().map(|saving| self.formula(saving)).transpose()?,
+            evidence: rule
+                .evidence
+                .iter()
+                .map(|shown| self.formula(&shown.value))
+                .collect::<Result<_>>()?,
+            spoken: rule
+                .action
+                .spoken
+                .iter()
+                .map(|(_, value)| self.formula(value))
+                .collect::<Result<_>>()?,
+            used: self.used.clone(),
+        })
+    }
+
+    /// TRUE, FALSE or NULL, over doubles.
+    fn condition(&self, expression: &Expression) -> Result<Arc<dyn PhysicalExpr>> {
+        let planned = self.plan(&self.plain, expression)?;
+        let physical = self.plain.create_physical_expr(planned, &self.schema)?;
+        match physical.data_type(self.schema.as_arrow())? {
+            DataType::Boolean | DataType::Null => Ok(physical),
+            other => Err(DataFusionError::Plan(format!("it must be true or false, not {other}"))),
+        }
+    }
+
+    /// A value, with exact decimals for all numbers.
+    fn formula(&self, expression: &Expression) -> Result<Arc<dyn PhysicalExpr>> {
+        let planned = self.plan(&self.exact, expression)?;
+        let planned = planned.transform_up(|part| self.exactly(part))?.data;
+        self.exact.create_physical_expr(planned, &self.schema)
+    }
+
+    fn plan(&self, state: &SessionState, expression: &Expression) -> Result<Expr> {
+        let sql = ExprWithAlias { expr: expression.sql.clone(), alias: None };
+        state.create_logical_expr_from_sql_expr(sql, &self.schema)
+    }
+
+    fn exactly(&self, part: Expr) -> Result<Transformed<Expr>> {
+        let is_inexact = |part: &Expr| {
+            part.get_type(&self.schema).is_ok_and(|of| of.is_numeric() && of != DECIMAL)
+        };
+        Ok(match part {
+            Expr::Literal(value, metadata) if value.data_type().is_numeric() => {
+                let value =
+                    value.to_array().and_then(|array| Operation::Exact.apply(&[array], 1))?;
+                let value = ScalarValue::try_from_array(&value, 0)?;
+                Transformed::yes(Expr::Literal(value, metadata))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if operation(op).is_some() => {
+                let does = operation(op).map_or_else(|| exact(Operation::Exact), exact);
+                Transformed::yes(does.call(vec![*left, *right]))
+            }
+            part @ (Expr::Column(_) | Expr::ScalarFunction(_) | Expr::Cast(_))
+                if is_inexact(&part) =>
+            {
+                Transformed::yes(exact(Operation::Exact).call(vec![part]))
+            }
+            part => Transformed::no(part),
+        })
+    }
+}
+
+fn operation(operator: Operator) -> Option<Operation> {
+    match operator {
+        Operator::Plus => Some(Operation::Add),
+        Operator::Minus => Some(Operation::Subtract),
+        Operator::Multiply => Some(Operation::Multiply),
+        Operator::Divide => Some(Operation::Divide),
+        _ => None,
+    }
+}
+
+/// Whether a rule's types fit, on the row that its tests make.
+///
+/// # Errors
+///
+/// The fields whose expression does not, with the reason.
+pub fn check(rule: &Rule, book: &PriceBook) -> Result<(), Vec<(&'static str, String)>> {
+    let schema = schema(rule.kind, &inputs(rule));
+    let book = Arc::new(book.clone());
+    let compiler = Compiler::new(rule.kind, &schema, &book, Timestamp::UNIX_EPOCH)
+        .map_err(|error| vec![("when", reason(&error))])?;
+    let mut errors = Vec::new();
+    if let Err(error) = compiler.condition(&rule.when) {
+        errors.push(("when", reason(&error)));
+    }
+    if let Some(saving) = &rule.saving {
+        let number = compiler.formula(saving).and_then(|saving| {
+            match saving.data_type(compiler.schema.as_arrow())? {
+                DataType::Null => Ok(()),
+                of if of.is_numeric() => Ok(()),
+                other => Err(DataFusionError::Plan(format!("it must be a number, not {other}"))),
+            }
+        });
+        if let Err(error) = number {
+            errors.push(("saving", reason(&error)));
+        }
+    }
+    for shown in &rule.evidence {
+        if let Err(error) = compiler.formula(&shown.value) {
+            errors.push(("evidence", format!("`{}`: {}", shown.name, reason(&error))));
+        }
+    }
+    for (name, value) in &rule.action.spoken {
+        if let Err(error) = compiler.formula(value) {
+            errors.push(("action", format!("`{name}`: {}", reason(&error))));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The first line of what DataFusion says, without its own classes of errors.
+pub fn reason(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.rsplit("caused by").next().unwrap_or(line);
+    for class in ["Error during planning: ", "Execution error: ", "Schema error: ", "Arrow error: "]
+    {
+        if let Some((_, rest)) = line.split_once(class) {
+            return rest.to_owned();
+        }
+    }
+    line.to_owned()
+}

@@ -1,0 +1,375 @@
+//! The words of rules: a resource's columns, what was measured of it, constants and functions.
+
+use std::fmt;
+
+use crate::model::time::Span;
+use crate::model::{Column, Kind, Type};
+use crate::services::facts::{Fact, Shorthand, facts, shorthands};
+use crate::services::{Metric, Period, service};
+
+/// How the hours of a window become one number: `cpu_percent_p95`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Aggregate {
+    Mean,
+    P95,
+    P99,
+    Max,
+    Min,
+    Sum,
+    Hours,
+    Cv,
+    Imbalance,
+}
+
+impl Aggregate {
+    pub const ALL: &'static [Self] = &[
+        Self::Mean,
+        Self::P95,
+        Self::P99,
+        Self::Max,
+        Self::Min,
+        Self::Sum,
+        Self::Hours,
+        Self::Cv,
+        Self::Imbalance,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Sum => "sum",
+            Self::Hours => "hours",
+            Self::Cv => "cv",
+            Self::Imbalance => "imbalance",
+        }
+    }
+
+    pub fn doc(self) -> &'static str {
+        match self {
+            Self::Mean => "Mean of the hourly means.",
+            Self::P95 => "95th percentile of the hourly means, exact.",
+            Self::P99 => "99th percentile of the hourly means, exact.",
+            Self::Max => {
+                "Highest maximum of an hour; of the hourly means where no maximum is read."
+            }
+            Self::Min => "Lowest minimum of an hour; of the hourly means where no minimum is read.",
+            Self::Sum => "Sum of the hourly sums.",
+            Self::Hours => {
+                "Hours (of a daily metric, days) that had data; of several parts, the fewest."
+            }
+            Self::Cv => "Standard deviation of the hourly means, divided by their mean.",
+            Self::Imbalance => "Mean of the busiest part, divided by the mean of all parts.",
+        }
+    }
+
+    /// Whether its value is counted in the metric's own unit.
+    fn has_unit(self) -> bool {
+        !matches!(self, Self::Hours | Self::Cv | Self::Imbalance)
+    }
+}
+
+/// What was measured of a resource over a window.
+#[derive(Clone, Copy)]
+pub struct Measure {
+    pub metric: &'static Metric,
+    pub aggregate: Aggregate,
+    pub window: Span,
+}
+
+impl fmt::Debug for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}_{}", self.metric.field, self.aggregate.as_str(), self.window)
+    }
+}
+
+impl Measure {
+    /// Its column in the wide row: the same measure over another window is another column.
+    pub fn column(&self) -> String {
+        format!("{}_{}@{}", self.metric.field, self.aggregate.as_str(), self.window)
+    }
+
+    pub fn unit(&self) -> &'static str {
+        match self.aggregate {
+            Aggregate::Hours if self.metric.period == Period::Day => "days",
+            Aggregate::Hours => "hours",
+            _ if self.aggregate.has_unit() => self.metric.unit,
+            _ => "",
+        }
+    }
+
+    /// The same measure of one part.
+    pub fn part_column(&self, part: &str) -> String {
+        format!("{}[{part}]", self.column())
+    }
+
+    /// Hours of data that its window can have.
+    pub fn full_hours(&self) -> u64 {
+        self.window.as_seconds() / self.metric.period.seconds().unsigned_abs() as u64
+    }
+}
+
+/// A name in a rule, resolved.
+#[derive(Debug, Clone, Copy)]
+pub enum Name {
+    /// A column of the inventory.
+    Column(Column),
+    Measure(Measure),
+    Shorthand(&'static Shorthand),
+    Constant(Constant),
+}
+
+/// A number that has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Constant {
+    WindowDays,
+    HoursPerMonth,
+    DaysPerMonth,
+    SecondsPerMonth,
+}
+
+impl Constant {
+    pub const ALL: &'static [(&'static str, Self, &'static str)] = &[
+        ("window_days", Self::WindowDays, "Days in the rule's window."),
+        ("hours_per_month", Self::HoursPerMonth, "730, the hours of a month of AWS's price list."),
+        ("days_per_month", Self::DaysPerMonth, "730 / 24 = 30.4167."),
+        ("seconds_per_month", Self::SecondsPerMonth, "730 hours: 2,628,000."),
+    ];
+
+    /// As SQL.
+    pub fn sql(self, window: Span) -> String {
+        match self {
+            Self::WindowDays => format!("({} / 86400.0)", window.as_seconds()),
+            Self::HoursPerMonth => "730".to_owned(),
+            Self::DaysPerMonth => "(730.0 / 24.0)".to_owned(),
+            Self::SecondsPerMonth => "2628000".to_owned(),
+        }
+    }
+}
+
+/// Age of a resource: a shorthand of every kind.
+pub const AGE_DAYS: Shorthand = Shorthand {
+    kind: "",
+    name: "age_days",
+    parameters: &[],
+    sql: "days_since(created_at)",
+    unit: "days",
+    doc: "Days since it was created.",
+};
+
+/// The metrics read of a kind.
+pub fn metrics(kind: &Kind) -> impl Iterator<Item = &'static Metric> {
+    let table = kind.table;
+    service(kind.service)
+        .into_iter()
+        .flat_map(|service| service.metrics)
+        .filter(move |metric| metric.kind.table == table)
+}
+
+/// What a name means in a rule on `kind` whose window is `window`.
+///
+/// A measure may name a window of its own: `idle_ratio_min_24h`.
+pub fn resolve(kind: &'static Kind, window: Span, name: &str) -> Option<Name> {
+    if name == AGE_DAYS.name {
+        return Some(Name::Shorthand(&AGE_DAYS));
+    }
+    if let Some(shorthand) = shorthands(kind.table).find(|shorthand| shorthand.name == name) {
+        return Some(Name::Shorthand(shorthand));
+    }
+    if let Some((_, constant, _)) = Constant::ALL.iter().find(|(known, ..)| *known == name) {
+        return Some(Name::Constant(*constant));
+    }
+    if let Some(column) = columns(kind).find(|column| column.name == name) {
+        return Some(Name::Column(column));
+    }
+    measure(kind, window, name).map(Name::Measure)
+}
+
+fn measure(kind: &Kind, window: Span, name: &str) -> Option<Measure> {
+    for metric in metrics(kind) {
+        let Some(rest) = name.strip_prefix(metric.field).and_then(|rest| rest.strip_prefix('_'))
+        else {
+            continue;
+        };
+        let (aggregate, window) = match rest.split_once('_') {
+            None => (rest, window),
+            Some((aggregate, own)) => match own.parse() {
+                Ok(own) => (aggregate, own),
+                Err(_) => continue,
+            },
+        };
+        if let Some(aggregate) =
+            Aggregate::ALL.iter().find(|known| known.as_str() == aggregate).copied()
+        {
+            return Some(Measure { metric, aggregate, window });
+        }
+    }
+    None
+}
+
+/// The inventory columns of a kind.
+pub fn columns(kind: &'static Kind) -> impl Iterator<Item = Column> {
+    crate::model::resource::RESOURCE_COLUMNS.iter().chain(kind.details).copied()
+}
+
+/// All names that mean something in a rule on `kind`, for "did you mean".
+pub fn names(kind: &'static Kind) -> Vec<String> {
+    let mut names: Vec<String> = columns(kind).map(|column| column.name.to_owned()).collect();
+    names.extend(metrics(kind).flat_map(|metric| {
+        Aggregate::ALL.iter().map(|aggregate| format!("{}_{}", metric.field, aggregate.as_str()))
+    }));
+    names.extend(Constant::ALL.iter().map(|(name, ..)| (*name).to_owned()));
+    names.push(AGE_DAYS.name.to_owned());
+    names.extend(
+        shorthands(kind.table)
+            .filter(|shorthand| shorthand.parameters.is_empty())
+            .map(|shorthand| shorthand.name.to_owned()),
+    );
+    names
+}
+
+/// A function that every rule can call.
+#[derive(Debug, Clone, Copy)]
+pub struct Builtin {
+    pub name: &'static str,
+    pub arguments: &'static [&'static str],
+    pub doc: &'static str,
+    /// A column that is passed before the written arguments.
+    pub implied: Option<&'static str>,
+}
+
+const fn builtin(
+    name: &'static str,
+    arguments: &'static [&'static str],
+    doc: &'static str,
+) -> Builtin {
+    Builtin { name, arguments, doc, implied: None }
+}
+
+/// Functions of the engine's own. An argument list that ends in `…` takes any number.
+pub const BUILTINS: &[Builtin] = &[
+    Builtin {
+        implied: Some("region"),
+        ..builtin(
+            "price",
+            &["item"],
+            "Price of an item of the price book in the resource's region; null when it is not known.",
+        )
+    },
+    Builtin {
+        implied: Some("tags"),
+        ..builtin(
+            "has_tag",
+            &["word"],
+            "Whether the word is a tag's key or value, in any case. A key whose value is `false`, \
+             `no` or `0` does not count.",
+        )
+    },
+    Builtin {
+        implied: Some("tags"),
+        ..builtin("tag", &["key"], "Value of the tag of that key, in any case; null without it.")
+    },
+    builtin("days_since", &["instant"], "Days from an instant to now."),
+    builtin("ceil", &["number"], "The whole number above."),
+    builtin("floor", &["number"], "The whole number below."),
+    builtin("greatest", &["…"], "The largest; nulls are left out."),
+    builtin("least", &["…"], "The smallest; nulls are left out."),
+    builtin("coalesce", &["…"], "The first that is not null."),
+    builtin("nullif", &["value", "other"], "Null where both are equal, else the value."),
+    builtin("lower", &["text"], "In lower case."),
+    builtin("upper", &["text"], "In upper case."),
+    builtin("length", &["text"], "Characters in it."),
+    builtin("replace", &["text", "from", "to"], "The text with each `from` made `to`."),
+    builtin("split_part", &["text", "separator", "number"], "A part of it, counted from 1."),
+    builtin("starts_with", &["text", "prefix"], "Whether it begins so."),
+];
+
+/// What a function's name means in a rule on `kind`.
+#[derive(Debug, Clone, Copy)]
+pub enum Function {
+    Builtin(&'static Builtin),
+    Fact(&'static Fact),
+    Shorthand(&'static Shorthand),
+}
+
+pub fn function(kind: &Kind, name: &str) -> Option<Function> {
+    if let Some(builtin) = BUILTINS.iter().find(|builtin| builtin.name == name) {
+        return Some(Function::Builtin(builtin));
+    }
+    if let Some(fact) = facts(kind.service).find(|fact| fact.name == name) {
+        return Some(Function::Fact(fact));
+    }
+    shorthands(kind.table)
+        .find(|shorthand| shorthand.name == name && !shorthand.parameters.is_empty())
+        .map(Function::Shorthand)
+}
+
+impl Function {
+    /// How many arguments are written; `None` is any number but none.
+    pub fn arguments(self) -> Option<usize> {
+        let arguments = match self {
+            Self::Builtin(builtin) => builtin.arguments,
+            Self::Fact(fact) => fact.arguments,
+            Self::Shorthand(shorthand) => shorthand.parameters,
+        };
+        (arguments != ["…"]).then_some(arguments.len())
+    }
+}
+
+/// All functions of a rule on `kind`, for "did you mean".
+pub fn functions(kind: &Kind) -> Vec<&'static str> {
+    BUILTINS
+        .iter()
+        .map(|builtin| builtin.name)
+        .chain(facts(kind.service).map(|fact| fact.name))
+        .chain(
+            shorthands(kind.table)
+                .filter(|shorthand| !shorthand.parameters.is_empty())
+                .map(|shorthand| shorthand.name),
+        )
+        .collect()
+}
+
+/// The unit of a name's value.
+pub fn unit(kind: &'static Kind, window: Span, name: &str) -> &'static str {
+    match resolve(kind, window, name) {
+        Some(Name::Column(column)) if column.kind == Type::Money => "USD",
+        Some(Name::Column(column)) => column.unit,
+        Some(Name::Measure(measure)) => measure.unit(),
+        Some(Name::Shorthand(shorthand)) => shorthand.unit,
+        Some(Name::Constant(_)) | None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::msk::MskCluster;
+
+    fn resolved(name: &str) -> String {
+        match resolve(&MskCluster::KIND, Span::days(14), name) {
+            Some(Name::Column(column)) => column.name.to_owned(),
+            Some(Name::Measure(measure)) => measure.column(),
+            Some(Name::Shorthand(shorthand)) => shorthand.sql.to_owned(),
+            Some(Name::Constant(constant)) => constant.sql(Span::days(14)),
+            None => "nothing".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_name_is_a_column_a_measure_a_shorthand_or_a_constant() {
+        assert_eq!(resolved("brokers"), "brokers");
+        assert_eq!(resolved("region"), "region");
+        assert_eq!(resolved("cpu_percent_p95"), "cpu_percent_p95@14d");
+        assert_eq!(resolved("cpu_percent_p95_24h"), "cpu_percent_p95@1d");
+        assert_eq!(resolved("bytes_in_per_s_max"), "bytes_in_per_s_max@14d");
+        assert_eq!(resolved("age_days"), "days_since(created_at)");
+        assert_eq!(resolved("hours_per_month"), "730");
+        assert_eq!(resolved("cpu_percent_p96"), "nothing");
+        assert_eq!(resolved("cpu_percent_p95_1y"), "nothing");
+        assert_eq!(resolved("freeable_memory_bytes_min"), "nothing");
+    }
+}

@@ -1,0 +1,179 @@
+//! The pack: the rules that centime carries, with users' folders on top.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::builtin;
+use super::rule::{self, File, Rule};
+use super::trials::{self, Trial};
+use crate::insights::prices::PriceBook;
+use crate::yaml::{Fields, Node, Place, Problem, Problems, Read, Reader, files_in, nearest};
+
+/// Section `rules:` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Folders of rules that come on top of the built-in ones; a rule of the same id replaces it.
+    pub directories: Vec<PathBuf>,
+    /// Rules that are switched off, by id.
+    pub disabled: Vec<String>,
+    /// Folders of prices that come on top of the built-in ones.
+    pub price_directories: Vec<PathBuf>,
+    /// Lets prices of grade `U`, which nobody has verified, count in savings.
+    pub unverified_prices: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            directories: Vec::new(),
+            disabled: Vec::new(),
+            price_directories: Vec::new(),
+            unverified_prices: false,
+        }
+    }
+}
+
+impl Read for Config {
+    fn read(node: &Node, path: &str, reader: &mut Reader) -> Option<Self> {
+        let default = Self::default();
+        let mut fields = Fields::of(node, path, reader)?;
+        let config = Self {
+            directories: fields.or("directories", default.directories, reader),
+            disabled: fields.or("disabled", default.disabled, reader),
+            price_directories: fields.or("price_directories", default.price_directories, reader),
+            unverified_prices: fields.or("unverified_prices", default.unverified_prices, reader),
+        };
+        fields.finish(reader);
+        Some(config)
+    }
+}
+
+/// Rules that are switched on, by id.
+#[derive(Debug, Clone, Default)]
+pub struct Pack {
+    rules: Vec<Arc<Rule>>,
+}
+
+/// The rules and prices of a configuration, its folders read.
+///
+/// # Errors
+///
+/// All problems of all files and folders.
+pub fn load(config: &Config) -> Result<(Pack, PriceBook), Problems> {
+    let mut problems = Vec::new();
+    let mut read = |folders: &[PathBuf]| -> Vec<(String, String)> {
+        let files = folders.iter().map(|folder| files_in(folder));
+        files
+            .flat_map(|files| {
+                files.unwrap_or_else(|problem| {
+                    problems.push(problem);
+                    Vec::new()
+                })
+            })
+            .collect()
+    };
+    let prices = read(&config.price_directories);
+    let rules = read(&config.directories);
+    let book = PriceBook::load(&prices, config.unverified_prices).unwrap_or_else(|found| {
+        problems.extend(found.0);
+        PriceBook::builtin()
+    });
+    match Pack::load(&rules, &config.disabled, &book) {
+        Ok(pack) if problems.is_empty() => Ok((pack, book)),
+        Ok(_) => Err(Problems(problems)),
+        Err(found) => {
+            problems.extend(found.0);
+            Err(Problems(problems))
+        }
+    }
+}
+
+impl Pack {
+    /// The built-in rules, with `files` (name and text) on top and without `disabled`.
+    ///
+    /// # Errors
+    ///
+    /// All problems of all files: a pack is whole or not at all.
+    pub fn load(
+        files: &[(String, String)],
+        disabled: &[String],
+        book: &PriceBook,
+    ) -> Result<Self, Problems> {
+        let mut rules: BTreeMap<String, Arc<Rule>> = BTreeMap::new();
+        let mut problems = Vec::new();
+        let mut off: Vec<String> = disabled.to_vec();
+        let builtin = builtin::RULES.iter().map(|(name, text)| (*name, *text, false));
+        let users = files.iter().map(|(name, text)| (name.as_str(), text.as_str(), true));
+        let mut users_rules: BTreeMap<String, String> = BTreeMap::new();
+        for (name, text, is_users) in builtin.chain(users) {
+            match rule::read(name, text, book) {
+                Ok(File::Rule(rule)) => {
+                    let twice = if is_users {
+                        users_rules.insert(rule.id.clone(), name.to_owned())
+                    } else {
+                        rules.get(&rule.id).map(|known| known.file.clone())
+                    };
+                    if let Some(other) = twice {
+                        let message = format!("`{}` is the id of the rule in {other} too", rule.id);
+                        problems.push(problem(name, message));
+                    }
+                    rules.insert(rule.id.clone(), Arc::from(rule));
+                }
+                Ok(File::Off(id)) => off.push(id),
+                Err(found) => problems.extend(found.0),
+            }
+        }
+        if problems.is_empty() {
+            for id in &off {
+                if !rules.contains_key(id) {
+                    let help = nearest(id, rules.keys().map(String::as_str))
+                        .map(|name| format!("; did you mean `{name}`?"))
+                        .unwrap_or_default();
+                    let message = format!("no rule `{id}` can be switched off{help}");
+                    problems.push(problem("rules", message));
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        let rules = rules.into_values().filter(|rule| !off.contains(&rule.id)).collect();
+        Ok(Self { rules })
+    }
+
+    /// The built-in rules. Empty only if they cannot be read, which a test forbids.
+    pub fn builtin() -> Self {
+        Self::load(&[], &[], &PriceBook::builtin()).unwrap_or_default()
+    }
+
+    /// By id.
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
+        self.rules.iter().find(|rule| rule.id == id)
+    }
+
+    /// The id that `id` was most likely meant to be.
+    pub fn nearest(&self, id: &str) -> Option<&str> {
+        nearest(id, self.rules.iter().map(|rule| rule.id.as_str()))
+    }
+
+    /// Runs the tests of all rules, or of one.
+    pub fn test(&self, only: Option<&str>, book: &PriceBook) -> Vec<Trial> {
+        self.rules
+            .iter()
+            .filter(|rule| only.is_none_or(|id| rule.id == id))
+            .flat_map(|rule| {
+                trials::run(rule, book).unwrap_or_else(|error| vec![trials::failure(rule, &error)])
+            })
+            .collect()
+    }
+}
+
+fn problem(file: &str, message: String) -> Problem {
+    let place = Place { line: 1, column: 1 };
+    Problem { file: file.to_owned(), place, message, source: String::new() }
+}

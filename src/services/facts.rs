@@ -1,0 +1,239 @@
+//! Facts about a service that AWS's APIs do not tell: sizes, limits, successors. Rules call them as
+//! functions, and name them by the words written here.
+
+use super::{emr, lambda, msk, rds, s3};
+
+/// What a fact is about, or says. Numbers are doubles: facts are no money.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FactValue {
+    Text(String),
+    Number(f64),
+    Bool(bool),
+}
+
+impl FactValue {
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+/// What a fact says: the type of its function's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FactType {
+    Text,
+    Number,
+    Bool,
+}
+
+/// A function of rules.
+#[derive(Debug, Clone, Copy)]
+pub struct Fact {
+    pub name: &'static str,
+    /// Names of its arguments, for the manual.
+    pub arguments: &'static [&'static str],
+    pub returns: FactType,
+    pub doc: &'static str,
+    /// Where the fact was read.
+    pub source: &'static str,
+    /// `None` is unknown. No argument is null: a null argument makes the result null.
+    pub says: fn(&[FactValue]) -> Option<FactValue>,
+}
+
+/// A name that stands for an expression: a column made of others, or, with parameters, a function.
+#[derive(Debug, Clone, Copy)]
+pub struct Shorthand {
+    /// Table of the kind it belongs to.
+    pub kind: &'static str,
+    pub name: &'static str,
+    pub parameters: &'static [&'static str],
+    pub sql: &'static str,
+    pub unit: &'static str,
+    pub doc: &'static str,
+}
+
+/// How many parts of a resource a metric must have data of: SQL over the kind's own columns. With
+/// fewer, the resource's value is unknown.
+#[derive(Debug, Clone, Copy)]
+pub struct PartCount {
+    pub kind: &'static str,
+    pub fields: &'static [&'static str],
+    pub sql: &'static str,
+}
+
+/// The facts of a service, and those of all services.
+pub fn facts(service: &str) -> impl Iterator<Item = &'static Fact> {
+    let own: &[Fact] = match service {
+        "msk" => msk::facts::FACTS,
+        "emr" => emr::facts::FACTS,
+        "lambda" => lambda::facts::FACTS,
+        "rds" => rds::facts::FACTS,
+        "s3" => s3::facts::FACTS,
+        _ => &[],
+    };
+    COMMON.iter().chain(own)
+}
+
+/// The shorthands of a kind.
+pub fn shorthands(kind: &str) -> impl Iterator<Item = &'static Shorthand> {
+    [emr::facts::SHORTHANDS, lambda::facts::SHORTHANDS, rds::facts::SHORTHANDS]
+        .into_iter()
+        .flatten()
+        .filter(move |shorthand| shorthand.kind == kind)
+}
+
+/// How many parts a metric of a kind must have, where that is known.
+pub fn part_count(kind: &str, field: &str) -> Option<&'static str> {
+    [msk::facts::PARTS, lambda::facts::PARTS]
+        .into_iter()
+        .flatten()
+        .find(|parts| parts.kind == kind && parts.fields.contains(&field))
+        .map(|parts| parts.sql)
+}
+
+const COMMON: &[Fact] = &[
+    Fact {
+        name: "version_at_least",
+        arguments: &["version", "least"],
+        returns: FactType::Bool,
+        doc: "Whether a version such as `3.6.0`, `2.8.2.tiered` or `emr-6.15.0` is at least another.",
+        source: "",
+        says: |arguments| {
+            let [version, least] = arguments else { return None };
+            let (version, least) = (numbers(version.text()?)?, numbers(least.text()?)?);
+            Some(FactValue::Bool(version >= least))
+        },
+    },
+    Fact {
+        name: "lists_any",
+        arguments: &["list", "words"],
+        returns: FactType::Bool,
+        doc: "Whether a comma-separated list holds any of the comma-separated words, in any case.",
+        source: "",
+        says: |arguments| {
+            let [list, words] = arguments else { return None };
+            let words = items(words.text()?);
+            Some(FactValue::Bool(items(list.text()?).iter().any(|item| words.contains(item))))
+        },
+    },
+];
+
+fn items(list: &str) -> Vec<String> {
+    list.split(',').map(|item| item.trim().to_lowercase()).filter(|item| !item.is_empty()).collect()
+}
+
+/// The leading numbers of a version, at least three: `emr-6.15.0` is 6, 15, 0; `3.6` is 3, 6, 0.
+fn numbers(version: &str) -> Option<Vec<u32>> {
+    let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let mut numbers: Vec<u32> = digits.split('.').map_while(|number| number.parse().ok()).collect();
+    if numbers.is_empty() {
+        return None;
+    }
+    numbers.resize(numbers.len().max(3), 0);
+    Some(numbers)
+}
+
+/// The size before `size` in `sizes`, which go up.
+pub(super) fn before<'a>(sizes: &[&'a str], size: &str) -> Option<&'a str> {
+    let at = sizes.iter().position(|known| *known == size)?;
+    sizes.get(at.checked_sub(1)?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) fn say(service: &str, name: &str, arguments: &[FactValue]) -> Option<FactValue> {
+        (facts(service).find(|fact| fact.name == name).unwrap().says)(arguments)
+    }
+
+    fn text(text: &str) -> FactValue {
+        FactValue::Text(text.to_owned())
+    }
+
+    #[test]
+    fn versions_compare_by_number() {
+        let at_least =
+            |version, least| say("msk", "version_at_least", &[text(version), text(least)]);
+        assert_eq!(at_least("3.10.0", "3.3.2"), Some(FactValue::Bool(true)));
+        assert_eq!(at_least("3.3.1", "3.3.2"), Some(FactValue::Bool(false)));
+        assert_eq!(at_least("2.8.2.tiered", "2.8.2"), Some(FactValue::Bool(true)));
+        assert_eq!(at_least("emr-5.30.0", "5.30"), Some(FactValue::Bool(true)));
+        assert_eq!(at_least("emr-5.29.9", "5.30"), Some(FactValue::Bool(false)));
+        assert_eq!(at_least("latest", "5.30"), None);
+    }
+
+    #[test]
+    fn a_list_holds_whole_words() {
+        let lists = |list, words| say("emr", "lists_any", &[text(list), text(words)]);
+        assert_eq!(lists("Hadoop, HBase", "hbase,trino"), Some(FactValue::Bool(true)));
+        assert_eq!(lists("hadoop,hbase-indexer", "hbase"), Some(FactValue::Bool(false)));
+        assert_eq!(lists("", "hbase"), Some(FactValue::Bool(false)));
+    }
+
+    #[test]
+    fn the_next_smaller_size_is_of_the_same_family() {
+        let smaller = |service, size| say(service, "smaller", &[text(size)]);
+        for (service, size, expected) in [
+            ("msk", "kafka.m5.2xlarge", Some("kafka.m5.xlarge")),
+            ("msk", "kafka.m7g.large", None),
+            ("msk", "kafka.t3.small", None),
+            ("msk", "express.m7g.12xlarge", Some("express.m7g.8xlarge")),
+            ("msk", "kafka.m7g.24xlarge", None),
+            ("rds", "db.r5.xlarge", Some("db.r5.large")),
+            ("rds", "db.t3.large", Some("db.t3.medium")),
+            ("rds", "db.t3.micro", None),
+            ("rds", "db.m5.large", None),
+            ("rds", "db.serverless", None),
+        ] {
+            let expected = expected.map(text);
+            assert_eq!(smaller(service, size), expected, "{size}");
+        }
+    }
+
+    #[test]
+    fn the_sizing_tables_of_the_guide_are_kept() {
+        let partitions = |size| say("msk", "recommended_partitions", &[text(size)]);
+        for (size, expected) in [
+            ("kafka.t3.small", Some(300.0)),
+            ("kafka.m5.xlarge", Some(1_000.0)),
+            ("kafka.m7g.2xlarge", Some(2_000.0)),
+            ("kafka.m5.24xlarge", Some(4_000.0)),
+            ("express.m7g.4xlarge", Some(6_000.0)),
+            ("kafka.x9.large", None),
+        ] {
+            assert_eq!(partitions(size), expected.map(FactValue::Number), "{size}");
+        }
+    }
+
+    #[test]
+    fn gp3_stripes_from_its_threshold_on() {
+        let included = |engine: &str, gib: f64| {
+            say("rds", "gp3_included_iops", &[text(engine), FactValue::Number(gib)])
+        };
+        assert_eq!(included("mysql", 399.0), Some(FactValue::Number(3_000.0)));
+        assert_eq!(included("mysql", 400.0), Some(FactValue::Number(12_000.0)));
+        assert_eq!(included("oracle-ee", 200.0), Some(FactValue::Number(12_000.0)));
+        assert_eq!(included("sqlserver-se", 900.0), Some(FactValue::Number(3_000.0)));
+        assert_eq!(included("db2-se", 900.0), None);
+    }
+
+    #[test]
+    fn old_families_end_at_their_dot() {
+        let old = |size| say("emr", "old_generation", &[text(size)]);
+        assert_eq!(old("m4.xlarge"), Some(FactValue::Bool(true)));
+        assert_eq!(old("m5.xlarge"), Some(FactValue::Bool(false)));
+        assert_eq!(old("c4.8xlarge"), Some(FactValue::Bool(true)));
+        assert_eq!(old("r5d.xlarge"), Some(FactValue::Bool(false)));
+        assert_eq!(old("m6g.xlarge"), Some(FactValue::Bool(false)));
+    }
+}
