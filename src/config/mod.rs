@@ -1,1 +1,204 @@
-//! (to be written)
+//! The configuration: one YAML file, whose sections' structs live with the code that they govern.
+//!
+//! `centime.example.yaml` holds every setting with its default, and a test compares it with this.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::Ownership;
+use crate::services::{self, Service};
+use crate::yaml::{self, Fields, Node, Problems, Read, Reader};
+use crate::{aws, daemon, insights, publishers, sources, store};
+
+/// Everything that an operator decides.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Accounts, regions, caps, retries.
+    pub aws: aws::Config,
+    /// Watched services, in their usual order.
+    pub services: Vec<&'static Service>,
+    /// Which tags mean environment, team and owner.
+    pub tags: Ownership,
+    pub cost: sources::cost_explorer::Config,
+    pub usage: sources::cloudwatch::Config,
+    pub rules: insights::rules::Config,
+    pub schedule: daemon::schedule::Config,
+    pub store: store::Config,
+    pub prometheus: publishers::prometheus::Config,
+    pub web: publishers::web::Config,
+    /// `None` when no message is sent to Slack.
+    pub slack: Option<publishers::slack::Config>,
+    pub log: Log,
+}
+
+/// `log:`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    /// A filter as `tracing` knows it: `info`, `centime=debug`.
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error(
+        "the configuration {path} cannot be read: {error}; `--config PATH` names another, and \
+         centime.example.yaml is one to start from"
+    )]
+    File { path: String, error: std::io::Error },
+    #[error("{0}")]
+    Problems(#[from] Problems),
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to its folder.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or all that is wrong in it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::File { path: path.display().to_string(), error })?;
+        let mut config = Self::parse(&path.display().to_string(), &text)?;
+        config.anchor(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong in it.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Problems> {
+        yaml::read(file, text, Self::read)
+    }
+
+    fn read(root: &Node, reader: &mut Reader) -> Option<Self> {
+        let mut fields = Fields::of(root, "", reader)?;
+        let aws = fields.required("aws", reader);
+        let services = read_services(&mut fields, reader);
+        let tags = read_tags(&mut fields, reader);
+        let cost = fields.or("cost", sources::cost_explorer::Config::default(), reader);
+        let usage = fields.or("usage", sources::cloudwatch::Config::default(), reader);
+        let rules = fields.or("rules", insights::rules::Config::default(), reader);
+        let schedule = fields.or("schedule", daemon::schedule::Config::default(), reader);
+        let store = fields.or("store", store::Config::default(), reader);
+        let prometheus = fields.or("prometheus", publishers::prometheus::Config::default(), reader);
+        let web = fields.or("web", publishers::web::Config::default(), reader);
+        let slack = fields.optional("slack", reader);
+        let log = read_log(&mut fields, reader);
+        fields.finish(reader);
+        let aws: aws::Config = aws?;
+        let mut tags = tags?;
+        for account in &aws.accounts {
+            if let Some(environment) = &account.environment {
+                tags.account_environments.insert(account.id.clone(), environment.clone());
+            }
+        }
+        Some(Self {
+            aws,
+            services: services?,
+            tags,
+            cost,
+            usage,
+            rules,
+            schedule,
+            store,
+            prometheus,
+            web,
+            slack,
+            log: log?,
+        })
+    }
+
+    /// Watched services, in their usual order.
+    pub fn services(&self) -> Vec<&'static Service> {
+        self.services.clone()
+    }
+
+    /// Makes relative paths relative to `folder`.
+    fn anchor(&mut self, folder: &Path) {
+        let anchor = |path: &mut PathBuf| {
+            if path.is_relative() {
+                *path = folder.join(&*path);
+            }
+        };
+        anchor(&mut self.store.directory);
+        self.rules.directories.iter_mut().for_each(anchor);
+        self.rules.price_directories.iter_mut().for_each(anchor);
+        if let Some(slack) = &mut self.slack {
+            slack.secret_files_mut().into_iter().for_each(anchor);
+        }
+    }
+}
+
+/// `services: [msk, emr]`; all of them unless set.
+fn read_services(fields: &mut Fields<'_>, reader: &mut Reader) -> Option<Vec<&'static Service>> {
+    struct Name(&'static str);
+    impl Read for Name {
+        fn read(node: &Node, path: &str, reader: &mut Reader) -> Option<Self> {
+            let names: Vec<_> = services::SERVICES.iter().map(|service| service.name).collect();
+            yaml::one_of(node, path, reader, &names).map(Self)
+        }
+    }
+    let place = fields.place_of("services");
+    let Some(names) = fields.optional::<Vec<Name>>("services", reader) else {
+        return Some(services::SERVICES.to_vec());
+    };
+    if names.is_empty() {
+        reader.problem(place, "`services` is empty; leave it out to watch all of them");
+        return None;
+    }
+    let chosen = services::SERVICES
+        .iter()
+        .copied()
+        .filter(|service| names.iter().any(|name| name.0 == service.name));
+    Some(chosen.collect())
+}
+
+/// `tags:`
+fn read_tags(fields: &mut Fields<'_>, reader: &mut Reader) -> Option<Ownership> {
+    let mut fields = fields.section("tags", reader)?;
+    let default = Ownership::default();
+    let tags = Ownership {
+        environment_tags: fields.or("environment", default.environment_tags, reader),
+        team_tags: fields.or("team", default.team_tags, reader),
+        owner_tags: fields.or("owner", default.owner_tags, reader),
+        environment_aliases: fields.or("environment_aliases", default.environment_aliases, reader),
+        account_environments: default.account_environments,
+    };
+    fields.finish(reader);
+    Some(tags)
+}
+
+fn read_log(fields: &mut Fields<'_>, reader: &mut Reader) -> Option<Log> {
+    let mut fields = fields.section("log", reader)?;
+    let default = Log::default();
+    let format = match fields.take("format", reader) {
+        Some(node) => match yaml::one_of(node, "log.format", reader, &["text", "json"]) {
+            Some("json") => LogFormat::Json,
+            _ => LogFormat::Text,
+        },
+        None => default.format,
+    };
+    let level_place = fields.place_of("level");
+    let level = fields.or("level", default.level, reader);
+    if let Err(error) = level.parse::<tracing_subscriber::EnvFilter>() {
+        reader
+            .problem(level_place, format!("`log.level` must be a filter such as `info`: {error}"));
+    }
+    fields.finish(reader);
+    Some(Log { format, level })
+}

@@ -1,3 +1,366 @@
 //! When each stage runs, in what order, how it stops: the only reader of the clock.
+//!
+//! ```text
+//! read (inventory, usage, cost) ─▶ judge (rules) ─▶ tell (metrics, messages)
+//! ```
+//!
+//! A stage that fails is counted and passed over; the others go on. Only a store that cannot be
+//! written ends a cycle.
 
+mod deliver;
+mod judge;
+mod observe;
+mod read;
+mod run;
 pub mod schedule;
+mod tell;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::aws::{self, Access, Ledger};
+use crate::config::Config;
+use crate::insights::prices::PriceBook;
+use crate::insights::rules::{self, Pack};
+use crate::model::cost::cost_table;
+use crate::model::resource::resources_table;
+use crate::model::time::{Month, day_of};
+use crate::model::usage::usage_table;
+use crate::model::{Table, Usd};
+use crate::publishers::prometheus::snapshot::{Build, ConfigFacts, Program, Source};
+use crate::publishers::prometheus::{Exposition, Snapshot};
+use crate::publishers::slack::Slack;
+use crate::publishers::web::Health;
+use crate::services::{SERVICES, Service};
+use crate::store::{Store, StoreError};
+
+pub use judge::{Judgement, reads};
+pub use read::watched_resources;
+pub use run::{RunError, run};
+
+/// Where the daemon reads the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The machine's clock.
+pub fn system_clock() -> Clock {
+    #[allow(clippy::disallowed_methods, reason = "the one place where the daemon reads the clock")]
+    Arc::new(Timestamp::now)
+}
+
+/// What a cycle reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    Inventory,
+    Usage,
+    Cost,
+}
+
+impl Job {
+    pub const ALL: [Self; 3] = [Self::Inventory, Self::Usage, Self::Cost];
+
+    /// The source's name in runs, metrics and messages.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::Inventory => "inventory",
+            Self::Usage => "cloudwatch",
+            Self::Cost => "cost_explorer",
+        }
+    }
+}
+
+/// Why the daemon cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    #[error("{0}")]
+    Rules(#[from] crate::yaml::Problems),
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    #[error(transparent)]
+    Slack(#[from] crate::publishers::slack::deliver::ClientError),
+}
+
+/// What a configuration opens; a reload replaces it as a whole.
+#[derive(Debug)]
+pub struct Watch {
+    pub config: Config,
+    pub access: Access,
+    pub pack: Pack,
+    pub prices: PriceBook,
+}
+
+/// Everything that lives as long as the process.
+pub struct Daemon {
+    pub store: Store,
+    pub exposition: Arc<Exposition>,
+    pub health: Arc<Health>,
+    path: PathBuf,
+    clock: Clock,
+    ledger: Arc<Ledger>,
+    watch: ArcSwap<Watch>,
+    /// What the metrics say, and what was counted since the start.
+    snapshot: Mutex<Snapshot>,
+    progress: Box<dyn Fn(Progress) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Daemon").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// How far the reading of a first start is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub source: &'static str,
+    pub done: usize,
+    pub total: usize,
+}
+
+/// What a source did in a cycle.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceReport {
+    pub source: &'static str,
+    /// Scopes (accounts, regions, services; views of the bill) that were to be read.
+    pub scopes: usize,
+    pub rows: u64,
+    /// Scopes that could not be read.
+    pub failures: Vec<ScopeFailure>,
+    /// Single facts that could not be read: columns and series that are unknown.
+    pub gaps: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScopeFailure {
+    /// Account as people call it, region and service: `prod eu-west-1 rds`.
+    pub scope: String,
+    /// `throttled`, `denied`, …
+    pub reason: String,
+    pub error: String,
+}
+
+/// What a cycle did.
+#[derive(Debug, Clone, Serialize)]
+pub struct CycleReport {
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    pub sources: Vec<SourceReport>,
+    pub findings: Judgement,
+    /// What the cycle's requests cost at list price.
+    pub requests_usd: Usd,
+}
+
+impl CycleReport {
+    /// Whether everything was read and judged.
+    pub fn is_whole(&self) -> bool {
+        self.findings.errors.is_empty()
+            && self.sources.iter().all(|source| source.failures.is_empty())
+    }
+}
+
+/// All tables that the lake can hold.
+pub fn tables() -> Vec<Table> {
+    let kinds = SERVICES.iter().flat_map(|service| service.kinds).map(|kind| kind.table());
+    [cost_table(), usage_table(), resources_table()].into_iter().chain(kinds).collect()
+}
+
+impl Watch {
+    /// Opens what a configuration names, without calling AWS more than it must.
+    async fn open(config: Config, ledger: &Arc<Ledger>) -> Result<Self, Error> {
+        let (pack, prices) = rules::load(&config.rules)?;
+        let access = Access::connect(&config.aws, Arc::clone(ledger)).await?;
+        Ok(Self { config, access, pack, prices })
+    }
+
+    /// Watched services.
+    fn services(&self) -> Vec<&'static Service> {
+        self.config.services()
+    }
+
+    /// Account id to the name that people gave it.
+    fn account_names(&self) -> BTreeMap<String, String> {
+        let watched = self.access.scopes().into_iter();
+        watched.map(|scope| (scope.account.id.clone(), scope.account.name.clone())).collect()
+    }
+}
+
+/// Keeps in the state what the ledger may spend, before it spends it.
+struct StateJournal(Store);
+
+/// Fact that holds a month and the amount that may be spent in it.
+const RESERVED: &str = "ledger.reserved";
+
+impl aws::ledger::Journal for StateJournal {
+    fn keep(&self, month: Month, amount: Usd) -> Result<(), String> {
+        let fact = format!("{month} {}", amount.0);
+        self.0.state.set_fact(RESERVED, &fact).map_err(|error| error.to_string())
+    }
+}
+
+/// What this month's requests have cost, as far as a process that may have been killed could tell.
+fn spent(store: &Store, month: Month) -> Result<Usd, StoreError> {
+    let counted = store.state.spent(month)?;
+    let reserved = store.state.fact(RESERVED)?.and_then(|fact| {
+        let (of, amount) = fact.split_once(' ')?;
+        (of == month.to_string()).then(|| amount.parse::<Usd>().ok()).flatten()
+    });
+    Ok(reserved.map_or(counted, |reserved| reserved.max(counted)))
+}
+
+impl Daemon {
+    /// Opens the store and everything that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// When the store, the rules or the way to AWS cannot be opened.
+    pub async fn open(
+        path: PathBuf,
+        config: Config,
+        clock: Clock,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Arc<Self>, Error> {
+        let health_clock = Arc::clone(&clock);
+        let health = Arc::new(Health::new(move || health_clock()));
+        let store = Store::open(&config.store, tables())?;
+        health.store_is_open();
+        let now = clock();
+        let month = Month::of(day_of(now));
+        let ledger = Ledger::new(config.aws.monthly_cap, month, spent(&store, month)?)
+            .with_journal(StateJournal(store.clone()));
+        let ledger = Arc::new(ledger);
+        let exposition = Arc::new(Exposition::new(config.prometheus));
+        let watch = Watch::open(config, &ledger).await?;
+        health.configuration_is_loaded();
+        let mut snapshot = Snapshot {
+            sources: Job::ALL.iter().map(|job| Source::new(job.source())).collect(),
+            program: program(&watch.config, now),
+            ..Snapshot::default()
+        };
+        if watch.config.slack.is_some() {
+            snapshot.notifications.channels = Slack::channels();
+        }
+        tell::recall(&store, &mut snapshot)?;
+        Ok(Arc::new(Self {
+            store,
+            exposition,
+            health,
+            path,
+            clock,
+            ledger,
+            watch: ArcSwap::from_pointee(watch),
+            snapshot: Mutex::new(snapshot),
+            progress: Box::new(progress),
+        }))
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// What is watched now.
+    pub fn watch(&self) -> Arc<Watch> {
+        self.watch.load_full()
+    }
+
+    fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
+        // Every change of it is complete before anything could panic.
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what `jobs` name, judges it and tells what is new.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or written.
+    pub async fn cycle(&self, jobs: &[Job]) -> Result<CycleReport, StoreError> {
+        let watch = self.watch();
+        let started_at = self.now();
+        let month = Month::of(day_of(started_at));
+        let spent_before = self.ledger.spent(month);
+        let mut sources = Vec::new();
+        for job in jobs {
+            let _running = self.health.begin(job.source(), read::LIMIT);
+            let begun = self.now();
+            let report = match job {
+                Job::Inventory => self.read_inventory(&watch).await?,
+                Job::Usage => self.read_usage(&watch).await?,
+                Job::Cost => self.read_cost(&watch).await?,
+            };
+            self.note_source(&report, begun)?;
+            self.keep_requests()?;
+            sources.push(report);
+        }
+        let findings = self.judge(&watch).await?;
+        self.tell(&watch, &sources).await?;
+        Ok(CycleReport {
+            started_at,
+            ended_at: self.now(),
+            sources,
+            findings,
+            requests_usd: self.ledger.spent(month) - spent_before,
+        })
+    }
+
+    /// Moves what the ledger counted into the state.
+    fn keep_requests(&self) -> Result<(), StoreError> {
+        self.store.state.note_requests(&self.ledger.drain())
+    }
+
+    /// Reads the configuration anew. A broken one leaves the old one in force.
+    pub async fn reload(&self) {
+        let loaded = match Config::load(&self.path) {
+            Ok(config) => Watch::open(config, &self.ledger).await,
+            Err(error) => Err(error.into()),
+        };
+        let now = self.now();
+        let is_good = match loaded {
+            Ok(watch) => {
+                if watch.config.store != self.watch().config.store
+                    || watch.config.web != self.watch().config.web
+                    || watch.config.aws.monthly_cap != self.watch().config.aws.monthly_cap
+                {
+                    tracing::warn!(
+                        "store, web and aws.monthly_cap are taken when centime starts; restart it"
+                    );
+                }
+                self.snapshot().program = program(&watch.config, now);
+                self.watch.store(Arc::new(watch));
+                tracing::info!(configuration = %self.path.display(), "reloaded");
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the new configuration is refused, the old one stays");
+                self.snapshot().program.reload_successful = Some(false);
+                false
+            }
+        };
+        tracing::debug!(is_good, "reload done");
+        self.publish().await;
+    }
+}
+
+/// Facts about the program for the metrics, with a configuration that was just loaded.
+fn program(config: &Config, now: Timestamp) -> Program {
+    Program {
+        build: Some(Build {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: option_env!("CENTIME_REVISION").unwrap_or_default().to_owned(),
+            rustc: env!("CARGO_PKG_RUST_VERSION").to_owned(),
+        }),
+        config: Some(ConfigFacts {
+            cost_basis: if config.cost.net { "net_amortized" } else { "amortized" }.to_owned(),
+            settle_lag: crate::model::time::Span::days(u64::from(config.store.settle_days)),
+        }),
+        reload_successful: Some(true),
+        config_loaded: Some(now),
+    }
+}

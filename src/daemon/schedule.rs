@@ -97,6 +97,26 @@ impl Cron {
     }
 }
 
+impl Cron {
+    /// The shortest distance between two of its times, over some weeks of an ordinary season.
+    pub fn usual_distance(&self, zone: Tz) -> Span {
+        // 2026-01-05, a Monday in winter; the year does not matter.
+        let mut at = Timestamp::from_second(1_767_571_200).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut shortest: Option<u64> = None;
+        let mut last = self.next(at, zone);
+        for _ in 0..60 {
+            let Some(from) = last else { break };
+            at = from;
+            last = self.next(at, zone);
+            if let Some(to) = last {
+                let seconds = to.duration_since(from).as_secs().unsigned_abs();
+                shortest = Some(shortest.map_or(seconds, |known| known.min(seconds)));
+            }
+        }
+        Span::seconds(shortest.unwrap_or(366 * 86_400))
+    }
+}
+
 /// The instant of a local time. Of two it is the first; in a gap it is as much later as the gap is
 /// long.
 fn instant(local: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {

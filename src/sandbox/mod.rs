@@ -5,6 +5,7 @@
 //! It stands alone: it is the counterpart of `services` and `sources`, written from AWS's
 //! documentation and not from them, so that a mistake there is not repeated here.
 
+mod configuration;
 pub mod estate;
 pub mod faults;
 pub mod slack;
@@ -23,8 +24,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use self::configuration::{ACCESS_KEY_ID, configuration};
 use self::estate::Estate;
-use self::faults::Faults;
+pub use self::faults::Faults;
 use self::wire::Wire;
 pub use self::wire::cost_explorer::Paging as CostExplorerPages;
 

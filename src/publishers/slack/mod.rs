@@ -53,6 +53,22 @@ pub enum Access {
 pub const API_URL: &str = "https://slack.com/api";
 
 impl Config {
+    /// Where its secrets are kept.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        let (Access::Webhook { url: secret } | Access::Bot { token: secret, .. }) = &self.access;
+        std::iter::once(secret)
+    }
+
+    /// The secrets' files, to make relative paths absolute.
+    pub fn secret_files_mut(&mut self) -> Option<&mut std::path::PathBuf> {
+        let (Access::Webhook { url: secret } | Access::Bot { token: secret, .. }) =
+            &mut self.access;
+        match secret {
+            SecretSource::File(path) => Some(path),
+            SecretSource::Environment(_) => None,
+        }
+    }
+
     /// What this access cannot do, for the operator.
     pub fn limits(&self) -> Option<&'static str> {
         match self.access {

@@ -41,7 +41,7 @@ impl Default for Config {
             every: Span::hours(24),
             // S3 publishes one point a day, days late, and has nine series for each bucket.
             services: [("s3", Span::days(3))].into(),
-            history: Span::days(14),
+            history: Span::days(32),
             overlap: Span::days(2),
             daily_overlap: Span::days(3),
             delay: Span::minutes(15),

@@ -147,6 +147,15 @@ impl Tx<'_> {
         )
     }
 
+    /// Every partition that was ever read completely: table, partition, and when it last was.
+    pub fn reads(&self) -> Result<Vec<(String, String, Timestamp)>, StoreError> {
+        self.rows(
+            "SELECT name, partition, read_at FROM partition_read ORDER BY name, partition",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, instant(row, 2)?)),
+        )
+    }
+
     /// Adds requests to the ledger.
     pub fn note_requests(&self, counts: &[RequestCount]) -> Result<(), StoreError> {
         for count in counts {
@@ -242,6 +251,11 @@ impl State {
         read_at: Timestamp,
     ) -> Result<(), StoreError> {
         self.transaction(|tx| tx.note_read(table, partition, read_at))
+    }
+
+    /// [`Tx::reads`].
+    pub fn reads(&self) -> Result<Vec<(String, String, Timestamp)>, StoreError> {
+        self.read(|tx| tx.reads())
     }
 
     /// [`Tx::last_read`].

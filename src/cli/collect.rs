@@ -1,0 +1,92 @@
+//! `centime collect`
+
+use std::sync::Arc;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{ConfigPath, End, Failure, block_on, logging, print, print_json};
+use crate::daemon::{CycleReport, Daemon, Job, Progress, system_clock};
+
+/// Run one cycle: read everything, judge it, send what is new, exit
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: centime collect --json\n\nExit code 3 when something could not be \
+                        read; what could be is kept."
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    config: ConfigPath,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<End, Failure> {
+    let config = arguments.config.load()?;
+    logging::start(&config.log);
+    let path = arguments.config.path().to_owned();
+    let report = block_on(async move {
+        let daemon = Daemon::open(path, config, system_clock(), progress()).await?;
+        let report = daemon.cycle(&Job::ALL).await?;
+        daemon.deliver_due().await;
+        Ok(report)
+    })?;
+    if arguments.json {
+        print_json(&report)?;
+    } else {
+        print(summary(&report))?;
+    }
+    Ok(if report.is_whole() { End::Done } else { End::Partly })
+}
+
+/// Shows how far the reading is, where a person looks.
+pub(super) fn progress() -> impl Fn(Progress) + Send + Sync + 'static {
+    let bar = Arc::new(ProgressBar::no_length());
+    if let Ok(style) = ProgressStyle::with_template("{msg:14} {bar:40} {pos}/{len}, {eta} left") {
+        bar.set_style(style);
+    }
+    move |progress: Progress| {
+        bar.set_message(progress.source);
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        if progress.done == progress.total {
+            bar.finish_and_clear();
+            bar.reset();
+        }
+    }
+}
+
+/// The report as a person reads it.
+pub(super) fn summary(report: &CycleReport) -> String {
+    let mut lines = Vec::new();
+    for source in &report.sources {
+        let gaps =
+            if source.gaps > 0 { format!(", {} unknown", source.gaps) } else { String::new() };
+        lines.push(format!(
+            "{:14} {} rows from {} scopes{gaps}",
+            source.source, source.rows, source.scopes
+        ));
+        for failure in &source.failures {
+            lines.push(format!(
+                "  not read: {}: {} ({})",
+                failure.scope, failure.error, failure.reason
+            ));
+        }
+    }
+    let findings = &report.findings;
+    lines.push(format!(
+        "{:14} {} open ({} new, {} resolved), {} USD a month; {} unknown",
+        "findings",
+        findings.open,
+        findings.opened,
+        findings.resolved,
+        findings.monthly_saving_usd,
+        findings.unknown
+    ));
+    for (rule, error) in &findings.errors {
+        lines.push(format!("  not judged: {rule}: {error}"));
+    }
+    lines.push(format!("{:14} {} USD of requests to AWS", "own cost", report.requests_usd));
+    lines.join("\n")
+}

@@ -1,0 +1,47 @@
+//! `centime iam-policy`
+
+use clap::Args;
+
+use super::{ConfigPath, End, Failure, note, print_json};
+use crate::aws::policy::{policies, trust};
+
+/// Print the least privilege that the configuration needs
+#[derive(Debug, Args)]
+#[command(after_help = "Example: centime iam-policy | jq '.policies[0].policy' > centime.json\n\n\
+                        Every action only reads. One policy for the principal that centime runs as, \
+                        one for each role of the configuration.")]
+pub struct Arguments {
+    #[command(flatten)]
+    config: ConfigPath,
+    /// ARN that centime runs as: the trust policies of the roles are printed too
+    #[arg(long, value_name = "ARN")]
+    principal: Option<String>,
+}
+
+pub fn run(arguments: &Arguments) -> Result<End, Failure> {
+    let config = arguments.config.load()?;
+    let actions: Vec<_> =
+        config.services().iter().map(|service| (service.name, service.iam_actions)).collect();
+    let external_ids = |role: &str| {
+        let accounts = config.aws.accounts.iter().chain(&config.aws.billing_account);
+        accounts
+            .filter(|account| account.role_arn.as_deref() == Some(role))
+            .find_map(|account| account.external_id.clone())
+    };
+    let policies: Vec<_> = policies(&config.aws, &actions)
+        .into_iter()
+        .map(|policy| {
+            let mut entry = serde_json::json!({
+                "attach_to": policy.role_arn.clone().unwrap_or_else(|| "the principal that centime runs as".to_owned()),
+                "policy": policy.document,
+            });
+            if let (Some(role), Some(principal)) = (&policy.role_arn, &arguments.principal) {
+                entry["trust_policy"] = trust(principal, external_ids(role).as_deref());
+            }
+            entry
+        })
+        .collect();
+    print_json(&serde_json::json!({ "policies": policies }))?;
+    note("every action is List, Get or Describe");
+    Ok(End::Done)
+}

@@ -1,0 +1,163 @@
+//! Judging: the rules over what is kept, and the life of what they find.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Daemon, Watch, tell};
+use crate::insights::rules::{self, Evaluation, Reads, Scene};
+use crate::model::finding::FindingRecord;
+use crate::model::time::{Span, day_of};
+use crate::model::{Finding, Usd};
+use crate::store::state::FindingChanges;
+use crate::store::{Store, StoreError};
+
+/// Rules that run longer are stuck.
+const LIMIT: Span = Span::minutes(30);
+
+/// What an evaluation said and changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Judgement {
+    pub open: usize,
+    pub opened: usize,
+    pub updated: usize,
+    pub resolved: usize,
+    /// Pairs of rule and resource that could not be judged, because data is missing.
+    pub unknown: usize,
+    /// What the open findings that count would save in a month, at list price.
+    pub monthly_saving_usd: Usd,
+    /// Rules that failed, with the reason.
+    pub errors: Vec<(String, String)>,
+}
+
+/// What the state knows to have been read completely: without it, silence proves nothing.
+pub fn reads(store: &Store) -> Result<Reads, StoreError> {
+    let mut reads = Reads::default();
+    for (table, partition, read_at) in store.state.reads()? {
+        let parts: Vec<&str> = partition.split('/').collect();
+        match (table.as_str(), parts.as_slice()) {
+            ("usage", [account, region, service, day]) => {
+                if let Ok(day) = day.parse() {
+                    reads.usage.insert(owned(account, region, service, day));
+                }
+            }
+            ("usage" | "cost", _) => {}
+            (kind, [account, region]) => {
+                reads.inventory.insert(owned(account, region, kind, day_of(read_at)));
+            }
+            _ => {}
+        }
+    }
+    Ok(reads)
+}
+
+fn owned(
+    account: &str,
+    region: &str,
+    what: &str,
+    day: crate::model::Day,
+) -> (String, String, String, crate::model::Day) {
+    (account.to_owned(), region.to_owned(), what.to_owned(), day)
+}
+
+/// What identifies a rule's verdict on a resource.
+fn key<'a>(rule: &'a str, account: &'a str, region: &'a str, resource: &'a str) -> [&'a str; 4] {
+    [rule, account, region, resource]
+}
+
+impl Daemon {
+    /// Evaluates the rules over the lake, and takes what they find into the state together with the
+    /// message that tells it.
+    pub(super) async fn judge(&self, watch: &Watch) -> Result<Judgement, StoreError> {
+        let _running = self.health.begin("rules", LIMIT);
+        let now = self.now();
+        let (evaluation, reads) = self.evaluate(watch, now).await?;
+        let (changes, open) = self.keep_findings(watch, &evaluation, &reads, now)?;
+        let errors: Vec<_> = evaluation
+            .results
+            .iter()
+            .filter_map(|result| Some((result.rule.clone(), result.error.clone()?)))
+            .collect();
+        for (rule, error) in &errors {
+            tracing::error!(rule, error, "a rule could not be evaluated");
+        }
+        let judgement = Judgement {
+            open: open.len(),
+            opened: changes.opened.len(),
+            updated: changes.updated.len(),
+            resolved: changes.resolved.len(),
+            unknown: evaluation.unknown.len(),
+            monthly_saving_usd: open
+                .iter()
+                .filter(|record| record.finding.counted)
+                .filter_map(|record| record.finding.monthly_saving)
+                .sum(),
+            errors,
+        };
+        tracing::info!(
+            open = judgement.open,
+            opened = judgement.opened,
+            resolved = judgement.resolved,
+            unknown = judgement.unknown,
+            monthly_saving_usd = %judgement.monthly_saving_usd,
+            "judged"
+        );
+        tell::note_evaluation(&mut self.snapshot().findings, &evaluation, &changes, now);
+        Ok(judgement)
+    }
+
+    async fn evaluate(
+        &self,
+        watch: &Watch,
+        now: Timestamp,
+    ) -> Result<(Evaluation, Reads), StoreError> {
+        let reads = reads(&self.store)?;
+        let tables = self.store.session(now, None).await?;
+        let scene = Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads) };
+        let evaluation = rules::evaluate(&watch.pack, &watch.prices, &scene).await;
+        Ok((evaluation, reads))
+    }
+
+    /// In one transaction: what changed, and the message that says so.
+    fn keep_findings(
+        &self,
+        watch: &Watch,
+        evaluation: &Evaluation,
+        reads: &Reads,
+        now: Timestamp,
+    ) -> Result<(FindingChanges, Vec<FindingRecord>), StoreError> {
+        let settled_through = self.snapshot().cost.settled_day;
+        let failed: HashSet<&str> = evaluation
+            .results
+            .iter()
+            .filter(|result| result.error.is_some())
+            .map(|result| result.rule.as_str())
+            .collect();
+        let unknown: HashSet<[&str; 4]> = evaluation
+            .unknown
+            .iter()
+            .map(|it| key(&it.rule, &it.account, &it.region, &it.resource_id))
+            .collect();
+        // Today's or yesterday's list: an older one says nothing about a resource that is not in it.
+        let listed: HashSet<(&str, &str, &str)> = reads
+            .inventory
+            .iter()
+            .filter(|(_, _, _, day)| (day_of(now) - *day).get_days() <= 1)
+            .map(|(account, region, kind, _)| (account.as_str(), region.as_str(), kind.as_str()))
+            .collect();
+        let judged = |finding: &Finding| {
+            let Finding { rule, account, region, resource_id, kind, .. } = finding;
+            !failed.contains(rule.as_str())
+                && !unknown.contains(&key(rule, account, region, resource_id))
+                && listed.contains(&(account.as_str(), region.as_str(), kind.as_str()))
+        };
+        self.store.state.transaction(|tx| {
+            let changes = tx.apply_findings(now, evaluation.findings.clone(), judged)?;
+            if !changes.is_empty() {
+                tell::enqueue_digest(tx, watch, evaluation.unknown.len(), settled_through, now)?;
+            }
+            Ok((changes, tx.open_findings()?))
+        })
+    }
+}

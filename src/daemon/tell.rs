@@ -1,0 +1,324 @@
+//! Telling: what the metrics show, and which messages are to be sent.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use super::observe::Observer;
+use super::{Daemon, SourceReport, Watch};
+use crate::aws::LedgerSnapshot;
+use crate::aws::ledger::LATENCY_BUCKETS;
+use crate::insights::rules::Evaluation;
+use crate::model::finding::FindingStatus;
+use crate::model::time::{Month, day_of};
+use crate::model::{Day, Usd};
+use crate::publishers::prometheus::Snapshot;
+use crate::publishers::prometheus::snapshot::{
+    self, Api, AwsRequests, Findings, Histogram, Operation, RuleResources, Transition,
+};
+use crate::publishers::slack::render::{
+    DIGEST_KIND, Digest, Failure, Outage, SOURCE_KIND, digest, digest_key, outage, recovery,
+    source_key,
+};
+use crate::publishers::slack::{self, CHANNEL, OPERATORS};
+use crate::store::state::{FindingChanges, OutboxRow, Outcome, Tx};
+use crate::store::{Store, StoreError};
+
+/// Days of usage behind the utilisation metrics: the window of most rules.
+const UTILIZATION_DAYS: u32 = 14;
+
+/// What the state remembers of earlier processes, so that a restart does not look like an outage.
+pub(super) fn recall(store: &Store, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+    for source in &mut snapshot.sources {
+        let runs = store.state.last_runs()?.into_iter().filter(|run| run.source == source.name);
+        for run in runs {
+            source.last_attempt = source.last_attempt.max(Some(run.started_at));
+            if run.outcome != Outcome::Failed {
+                source.last_success = source.last_success.max(Some(run.ended_at));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Counts an evaluation for the metrics.
+pub(super) fn note_evaluation(
+    findings: &mut Findings,
+    evaluation: &Evaluation,
+    changes: &FindingChanges,
+    now: Timestamp,
+) {
+    findings.last_evaluation = Some(now);
+    findings.results = evaluation
+        .results
+        .iter()
+        .map(|result| RuleResources {
+            rule: result.rule.clone(),
+            finding: result.finding,
+            fine: result.fine,
+            unknown: result.unknown,
+            error: u64::from(result.error.is_some()),
+        })
+        .collect();
+    let opened = changes.opened.iter().map(|record| (&record.finding.rule, FindingStatus::Open));
+    let resolved =
+        changes.resolved.iter().map(|record| (&record.finding.rule, FindingStatus::Resolved));
+    for (rule, to) in opened.chain(resolved) {
+        let to = to.as_str();
+        let known = findings.transitions.iter_mut().find(|it| it.rule == *rule && it.to == to);
+        match known {
+            Some(transition) => transition.findings += 1,
+            None => findings.transitions.push(Transition { rule: rule.clone(), to, findings: 1 }),
+        }
+    }
+}
+
+/// Writes the day's digest anew into the outbox, when it says something and says it differently.
+pub(super) fn enqueue_digest(
+    tx: &Tx<'_>,
+    watch: &Watch,
+    unknown: usize,
+    settled_through: Option<Day>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(config) = &watch.config.slack else { return Ok(()) };
+    let today = day_of(now);
+    let mut findings = tx.findings()?;
+    findings.retain(|record| {
+        record.status == FindingStatus::Open
+            || record.resolved_at.is_some_and(|at| day_of(at) == today)
+    });
+    let accounts = watch.account_names();
+    let said = Digest { today, settled_through, findings: &findings, unknown, accounts: &accounts };
+    match digest(&said, config) {
+        Some(body) => enqueue(tx, CHANNEL, digest_key(today), DIGEST_KIND, body, now),
+        None => Ok(()),
+    }
+}
+
+/// Writes a message, or the new state of one, unless it says what it said before.
+fn enqueue(
+    tx: &Tx<'_>,
+    channel: &str,
+    key: String,
+    kind: &str,
+    body: serde_json::Value,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let last = tx.last_message(channel, &key)?;
+    if last.as_ref().is_some_and(|last| last.body == body) {
+        return Ok(());
+    }
+    tx.enqueue(
+        now,
+        &OutboxRow {
+            channel: channel.to_owned(),
+            key,
+            kind: kind.to_owned(),
+            body,
+            update_of: last.map(|last| last.id),
+        },
+    )?;
+    Ok(())
+}
+
+impl Daemon {
+    /// Tells about sources that fail or work again, and publishes the metrics.
+    pub(super) async fn tell(
+        &self,
+        watch: &Watch,
+        sources: &[SourceReport],
+    ) -> Result<(), StoreError> {
+        if let Some(config) = &watch.config.slack {
+            for source in sources {
+                self.tell_source(config, source)?;
+            }
+        }
+        self.observe(watch).await?;
+        self.publish().await;
+        Ok(())
+    }
+
+    /// One message for an outage: written when it begins, changed while it lasts, closed when it
+    /// ends.
+    fn tell_source(&self, config: &slack::Config, report: &SourceReport) -> Result<(), StoreError> {
+        let now = self.now();
+        let settled_through = self.snapshot().cost.settled_day;
+        let fact = format!("outage.{}", report.source);
+        let last_success = self
+            .snapshot()
+            .sources
+            .iter()
+            .find(|it| it.name == report.source)
+            .and_then(|it| it.last_success);
+        self.store.state.transaction(|tx| {
+            let since = tx.fact(&fact)?.and_then(|text| text.parse::<Timestamp>().ok());
+            if report.failures.is_empty() {
+                let Some(since) = since else { return Ok(()) };
+                tx.set_fact(&fact, "")?;
+                let body = recovery(report.source, since, now, settled_through);
+                return enqueue(
+                    tx,
+                    OPERATORS,
+                    source_key(report.source, since),
+                    SOURCE_KIND,
+                    body,
+                    now,
+                );
+            }
+            if since.is_none() {
+                tx.set_fact(&fact, &now.to_string())?;
+            }
+            let since = since.unwrap_or(now);
+            let failures: Vec<_> = report
+                .failures
+                .iter()
+                .map(|failure| Failure {
+                    scope: failure.scope.clone(),
+                    reason: failure.reason.clone(),
+                    error: failure.error.clone(),
+                })
+                .collect();
+            let body = outage(
+                &Outage {
+                    source: report.source,
+                    since,
+                    last_success,
+                    failures: &failures,
+                    scopes: report.scopes,
+                    settled_through,
+                },
+                config,
+            );
+            enqueue(tx, OPERATORS, source_key(report.source, since), SOURCE_KIND, body, now)
+        })
+    }
+
+    /// Asks the lake and the state what the metrics show.
+    pub(super) async fn observe(&self, watch: &Watch) -> Result<(), StoreError> {
+        let accounts = watch.account_names();
+        let observer = Observer {
+            store: &self.store,
+            accounts: &accounts,
+            basis: "effective_cost",
+            now: self.now(),
+        };
+        let cost = observer.cost().await?;
+        let records = self.store.state.open_findings()?;
+        let mut savings: HashMap<String, Usd> = HashMap::new();
+        for record in records.iter().filter(|record| record.finding.counted) {
+            *savings.entry(record.finding.resource_id.clone()).or_default() +=
+                record.finding.monthly_saving.unwrap_or_default();
+        }
+        let inventory = observer.inventory(&savings, UTILIZATION_DAYS).await?;
+        let newest = observer.newest_days().await?;
+        let rows = observer.table_rows().await?;
+        let rules: Vec<String> = watch.pack.rules().iter().map(|rule| rule.id.clone()).collect();
+        let size = store_size(self.store.directory());
+        let mut snapshot = self.snapshot();
+        let restated = snapshot.cost.restated;
+        snapshot.cost = snapshot::Cost { restated, ..cost };
+        snapshot.inventory = inventory;
+        snapshot.findings.tally(&records, &rules, &accounts);
+        for source in &mut snapshot.sources {
+            source.newest_day = newest.get(source.name.as_str()).copied();
+        }
+        snapshot.store.rows = rows;
+        snapshot.store.size_bytes = size;
+        Ok(())
+    }
+
+    /// Encodes what is known for Prometheus.
+    pub(super) async fn publish(&self) {
+        let now = self.now();
+        let day_spent = self.store.state.spent_on(day_of(now)).ok();
+        let queues = [CHANNEL, OPERATORS]
+            .map(|channel| (channel, self.store.state.outbox_counts(channel).ok()));
+        let copy = {
+            let mut snapshot = self.snapshot();
+            snapshot.aws = requests(&self.ledger.snapshot(), day_spent, day_of(now));
+            for (channel, counts) in queues {
+                if let Some(channel) =
+                    snapshot.notifications.channels.iter_mut().find(|it| it.channel == channel)
+                {
+                    channel.queue = counts.map(|counts| counts.pending);
+                }
+            }
+            snapshot.clone()
+        };
+        let exposition = std::sync::Arc::clone(&self.exposition);
+        let published = tokio::task::spawn_blocking(move || exposition.publish(&copy)).await;
+        match published {
+            Ok(published) => tracing::debug!(
+                families = published.families,
+                series = published.series,
+                bytes = published.text_bytes,
+                "published"
+            ),
+            Err(error) => tracing::error!(%error, "the metrics could not be encoded"),
+        }
+    }
+}
+
+/// Bytes of the store's files; `None` when they cannot be counted.
+fn store_size(folder: &std::path::Path) -> Option<u64> {
+    let mut size = 0;
+    for entry in std::fs::read_dir(folder).ok()? {
+        let entry = entry.ok()?;
+        let facts = entry.metadata().ok()?;
+        size += if facts.is_dir() { store_size(&entry.path())? } else { facts.len() };
+    }
+    Some(size)
+}
+
+/// The ledger as the metrics show it.
+fn requests(ledger: &LedgerSnapshot, day_spent: Option<Usd>, today: Day) -> AwsRequests {
+    let mut operations: BTreeMap<(&str, &str), Operation> = BTreeMap::new();
+    let mut spent: BTreeMap<&str, Usd> = BTreeMap::new();
+    for row in &ledger.requests {
+        let operation =
+            operations.entry((row.api, row.operation.as_str())).or_insert_with(|| Operation {
+                api: row.api.to_owned(),
+                operation: row.operation.clone(),
+                ..Operation::default()
+            });
+        operation.requests += row.requests;
+        if row.outcome != crate::aws::ledger::Outcome::Ok {
+            *operation.failures.entry(row.outcome.as_str().to_owned()).or_default() += row.requests;
+        }
+        *spent.entry(row.api).or_default() += row.usd;
+    }
+    let retries: BTreeMap<&str, u64> = ledger.retries.iter().copied().collect();
+    let apis = ledger
+        .latency
+        .iter()
+        .map(|(api, latency)| Api {
+            api: (*api).to_owned(),
+            retries: retries.get(api).copied().unwrap_or(0),
+            duration: histogram(latency),
+            spent: spent.get(api).copied(),
+        })
+        .collect();
+    // The cap is a month's; a day's share of it is what an alert can be set on.
+    let days = u64::try_from(Month::of(today).days().count()).unwrap_or(30).max(1);
+    let day_limit = Usd(ledger.month_cap.0 / rust_decimal::Decimal::from(days));
+    AwsRequests {
+        operations: operations.into_values().collect(),
+        apis,
+        day_limit: Some(day_limit),
+        day_spent,
+    }
+}
+
+/// The ledger's buckets are finer than the metrics': each goes where its upper bound belongs.
+fn histogram(latency: &crate::aws::ledger::Latency) -> Histogram {
+    let mut histogram = Histogram { sum_seconds: latency.seconds_sum, ..Histogram::default() };
+    let last = histogram.counts.len() - 1;
+    for (index, count) in latency.buckets.iter().enumerate() {
+        let at = LATENCY_BUCKETS
+            .get(index)
+            .map_or(last, |bound| snapshot::BOUNDS.partition_point(|other| other < bound));
+        histogram.counts[at.min(last)] += count;
+    }
+    histogram
+}
