@@ -9,7 +9,9 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast::ExprWithAlias;
@@ -143,7 +145,7 @@ impl Compiler {
     /// TRUE, FALSE or NULL, over doubles.
     fn condition(&self, expression: &Expression) -> Result<Arc<dyn PhysicalExpr>> {
         let planned = self.plan(&self.plain, expression)?;
-        let physical = self.plain.create_physical_expr(planned, &self.schema)?;
+        let physical = self.physical(&self.plain, planned)?;
         match physical.data_type(self.schema.as_arrow())? {
             DataType::Boolean | DataType::Null => Ok(physical),
             other => Err(DataFusionError::Plan(format!("it must be true or false, not {other}"))),
@@ -154,7 +156,18 @@ impl Compiler {
     fn formula(&self, expression: &Expression) -> Result<Arc<dyn PhysicalExpr>> {
         let planned = self.plan(&self.exact, expression)?;
         let planned = planned.transform_up(|part| self.exactly(part))?.data;
-        self.exact.create_physical_expr(planned, &self.schema)
+        self.physical(&self.exact, planned)
+    }
+
+    /// Some functions exist only until an expression is simplified: `coalesce` is a CASE then.
+    fn physical(&self, state: &SessionState, planned: Expr) -> Result<Arc<dyn PhysicalExpr>> {
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(self.schema.clone()))
+            .with_config_options(Arc::clone(state.config_options()))
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let simple = simplifier.simplify(simplifier.coerce(planned, &self.schema)?)?;
+        state.create_physical_expr(simple, &self.schema)
     }
 
     fn plan(&self, state: &SessionState, expression: &Expression) -> Result<Expr> {

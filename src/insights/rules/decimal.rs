@@ -206,10 +206,10 @@ mod tests {
             prop_assert_eq!(Operation::Add.of(&[fx, fy]).and_then(to_decimal), Some((x + y).normalize()));
             prop_assert_eq!(Operation::Multiply.of(&[fx, fy]).and_then(to_decimal), Some((x * y).normalize()));
             if b != 0 {
-                let exact = (x / y).round_dp_with_strategy(10, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
-                let ours = Operation::Divide.of(&[fx, fy]).and_then(to_decimal).unwrap()
-                    .round_dp_with_strategy(10, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
-                prop_assert_eq!(ours, exact);
+                let ours = Operation::Divide.of(&[fx, fy]).and_then(to_decimal).unwrap();
+                // Ours was rounded twice: to 18 digits, then to 12.
+                prop_assert!((ours - x / y).abs() <= Decimal::new(1, 12));
+
             }
         }
     }

@@ -75,6 +75,7 @@ impl Scope<'_> {
     /// Everything that is wrong with it, in the order of the text.
     pub fn check(&self, text: &str) -> Result<Expression, Vec<Mistake>> {
         let mut sql = parse(text).map_err(|mistake| vec![mistake])?;
+        let _ = sql.visit(&mut Unquote);
         let mut checker = Checker {
             scope: self,
             mistakes: Vec::new(),
@@ -95,8 +96,9 @@ impl Scope<'_> {
 /// Parses all of `text` as one expression.
 fn parse(text: &str) -> Result<Expr, Mistake> {
     let start = Location::new(1, 1);
-    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text).map_err(parser_mistake)?;
-    let expression = parser.parse_expr().map_err(parser_mistake)?;
+    let mistake = |error| parser_mistake(text, error);
+    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text).map_err(mistake)?;
+    let expression = parser.parse_expr().map_err(mistake)?;
     let next = parser.peek_token();
     if next.token == Token::EOF {
         return Ok(expression);
@@ -105,22 +107,30 @@ fn parse(text: &str) -> Result<Expr, Mistake> {
     Err(Mistake { location, message: format!("`{}` does not belong here", next.token) })
 }
 
-/// The parser tells the place in words: `… at Line: 1, Column: 5`.
-fn parser_mistake(error: ParserError) -> Mistake {
-    let text = match error {
-        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+/// The parser tells the place in words, `… at Line: 1, Column: 5`, or none at the end of the text.
+fn parser_mistake(text: &str, error: ParserError) -> Mistake {
+    let said = match error {
+        ParserError::TokenizerError(said) | ParserError::ParserError(said) => said,
         ParserError::RecursionLimitExceeded => "it is nested too deeply".to_owned(),
     };
-    let (message, place) = text.split_once(" at Line: ").unwrap_or((&text, ""));
+    let (message, place) = said.split_once(" at Line: ").unwrap_or((&said, ""));
     let location = place
         .split_once(", Column: ")
         .and_then(|(line, column)| Some((line.parse().ok()?, column.trim().parse().ok()?)))
-        .map_or(Location::new(1, 1), |(line, column)| Location::new(line, column));
-    let message = message.strip_prefix("Expected: ").map_or_else(
-        || message.to_owned(),
-        |rest| format!("expected {}", rest.replace(", found: ", ", not ")),
-    );
-    Mistake { location, message: message.replace("not EOF", "the end") }
+        .map_or_else(|| last(text), |(line, column)| Location::new(line, column));
+    let message = match message.strip_prefix("Expected: ") {
+        Some(rest) => format!("expected {}", rest.replace(", found: ", ", not ")),
+        None => message.to_lowercase(),
+    };
+    Mistake { location, message: message.replace("not EOF", "but it ends here") }
+}
+
+/// The last character of a text that is no space.
+fn last(text: &str) -> Location {
+    let text = text.trim_end();
+    let line = text.split('\n').count();
+    let column = text.rsplit('\n').next().unwrap_or_default().chars().count();
+    Location::new(line as u64, column.max(1) as u64)
 }
 
 struct Checker<'s> {
@@ -387,6 +397,20 @@ impl Checker<'_> {
             (_, Empty::Unknown) => value,
         };
         parse(&sql).unwrap_or_else(|_| null())
+    }
+}
+
+/// Takes quotes off names: with quotes, a name is one that is resolved already.
+struct Unquote;
+
+impl VisitorMut for Unquote {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expression {
+            name.quote_style = None;
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::insights::prices::PriceBook;
 use crate::yaml::{Fields, Node, Place, Problem, Problems, Read, Reader, files_in, nearest};
 
 /// Section `rules:` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// Folders of rules that come on top of the built-in ones; a rule of the same id replaces it.
     pub directories: Vec<PathBuf>,
@@ -21,17 +21,6 @@ pub struct Config {
     pub price_directories: Vec<PathBuf>,
     /// Lets prices of grade `U`, which nobody has verified, count in savings.
     pub unverified_prices: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            directories: Vec::new(),
-            disabled: Vec::new(),
-            price_directories: Vec::new(),
-            unverified_prices: false,
-        }
-    }
 }
 
 impl Read for Config {

@@ -231,9 +231,8 @@ impl Formulas<'_, '_> {
     }
 
     fn expression(&mut self, node: &Node, path: &str) -> Option<Expression> {
-        let text = match &node.content {
-            Content::Scalar { text, .. } => text,
-            _ => return self.reader.expected(node, path, "an SQL expression"),
+        let Content::Scalar { text, .. } = &node.content else {
+            return self.reader.expected(node, path, "an SQL expression");
         };
         match self.scope.check(text) {
             Ok(expression) => Some(expression),

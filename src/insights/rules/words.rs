@@ -211,7 +211,8 @@ impl Action {
         service: &str,
         values: impl Iterator<Item = (&'a str, &'a Cell)>,
     ) -> std::result::Result<String, String> {
-        let values: Value = values.map(|(name, cell)| (name, cell.to_template())).collect();
+        let values =
+            Value::from_pairs(values.map(|(name, cell)| (name.to_owned(), cell.to_template())));
         let environment = environment(service);
         environment
             .render_str(&self.text, values)
