@@ -144,3 +144,6 @@ pub enum Across {
 pub(crate) fn whole(dimension: &'static str, resource: &Resource) -> Vec<Part> {
     vec![Part { name: String::new(), dimensions: vec![(dimension, resource.id.clone())] }]
 }
+
+#[cfg(test)]
+pub(crate) mod fake;
