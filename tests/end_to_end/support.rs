@@ -89,7 +89,8 @@ pub fn try_get(url: &str) -> Result<String, String> {
     runtime.block_on(async {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build();
         let answer = client.map_err(|e| e.to_string())?.get(url).send().await;
-        let answer = answer.map_err(|e| e.to_string())?.error_for_status().map_err(|e| e.to_string())?;
+        let answer =
+            answer.map_err(|e| e.to_string())?.error_for_status().map_err(|e| e.to_string())?;
         answer.text().await.map_err(|e| e.to_string())
     })
 }
@@ -120,12 +121,15 @@ impl Installation {
     /// `extra` is added to the configuration of the sandbox's bank.
     pub fn new(sandbox: &Sandbox, extra: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("webhook"),
-            format!("{}/slack/webhook/test", sandbox.url),
-        )
-        .unwrap();
-        let yaml = format!("{}\n{extra}", configuration());
+        std::fs::write(folder.path().join("token"), "xoxb-sandbox").unwrap();
+        let slack = format!(
+            "slack:\n  bot_token_file: token\n  channel: C0COST\n  api_url: {}/slack/api\n",
+            sandbox.url
+        );
+        let yaml = format!(
+            "{}store:\n  directory: data\n{slack}{extra}",
+            centime::sandbox::configuration()
+        );
         std::fs::write(folder.path().join("centime.yaml"), yaml).unwrap();
         Self { folder, endpoint: sandbox.url.clone() }
     }
@@ -142,7 +146,7 @@ impl Installation {
             .current_dir(self.path())
             .env("CENTIME_CONFIG", self.path().join("centime.yaml"))
             .env("AWS_ENDPOINT_URL", &self.endpoint)
-            .env("AWS_ACCESS_KEY_ID", "AKIA999999999999TEST")
+            .env("AWS_ACCESS_KEY_ID", centime::sandbox::ACCESS_KEY_ID)
             .env("AWS_SECRET_ACCESS_KEY", "not-checked")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_PROFILE");
@@ -170,11 +174,6 @@ impl Installation {
     pub fn query(&self, sql: &str) -> Vec<Value> {
         self.json(&["query", "--json", sql]).as_array().unwrap().clone()
     }
-}
-
-/// The configuration of the sandbox's bank, without what a test adds.
-fn configuration() -> String {
-    centime::sandbox::configuration("webhook")
 }
 
 /// Rule and resource of findings and of what was planted, to compare them.

@@ -1,0 +1,189 @@
+//! A cycle finds what was planted, whatever happens on the way, and the bill adds up to the cent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use crate::support::{Installation, Process, Sandbox, pairs};
+
+/// What differs between what was planted and what `centime findings` lists.
+fn differences(sandbox: &Sandbox, centime: &Installation) -> (BTreeSet<Found>, BTreeSet<Found>) {
+    let planted = pairs(&sandbox.json("/planted")["planted"]);
+    let found = pairs(&centime.json(&["findings", "--json"]));
+    assert!(planted.len() > 20, "only {} were planted", planted.len());
+    (planted.difference(&found).cloned().collect(), found.difference(&planted).cloned().collect())
+}
+
+type Found = (String, String, String);
+
+fn assert_all_is_found(sandbox: &Sandbox, centime: &Installation) {
+    let (missed, unplanted) = differences(sandbox, centime);
+    assert!(missed.is_empty(), "missed: {missed:#?}");
+    assert!(unplanted.is_empty(), "found and not planted: {unplanted:#?}");
+}
+
+#[test]
+fn a_cycle_finds_exactly_what_was_planted() {
+    let sandbox = Sandbox::start(&["--seed", "7"]);
+    let centime = Installation::new(&sandbox, "");
+    let report = centime.json(&["collect", "--json"]);
+    assert_all_is_found(&sandbox, &centime);
+
+    // What could not be judged is exactly what lacks data.
+    let expected = sandbox.json("/planted")["expected_unknowns"].as_array().unwrap().len();
+    assert_eq!(report["findings"]["unknown"].as_u64(), Some(expected as u64), "{report:#}");
+
+    // Every planted saving that has a price is worth something, and no finding is worth zero.
+    for finding in centime.json(&["findings", "--json"]).as_array().unwrap() {
+        if let Some(saving) = finding["monthly_saving"].as_str() {
+            let hygiene =
+                ["lambda-unused", "s3-no-lifecycle", "s3-no-mpu-abort", "s3-noncurrent-no-expiry"];
+            let is_hygiene = hygiene.contains(&finding["rule"].as_str().unwrap());
+            let saving = Decimal::from_str(saving).unwrap();
+            assert!(saving > Decimal::ZERO || is_hygiene, "{finding:#}");
+        }
+        assert!(!finding["action"].as_str().unwrap().contains("{{"), "{finding:#}");
+    }
+
+    totals_equal_the_bill(&sandbox, &centime);
+    a_second_cycle_changes_nothing(&centime);
+}
+
+/// Month, account and service with their billed cost, from rows of three texts and an amount.
+fn cents(rows: &[Value], names: [&str; 4]) -> BTreeMap<(String, String, String), Decimal> {
+    let mut totals = BTreeMap::new();
+    for row in rows {
+        let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let amount = match &row[names[3]] {
+            Value::String(text) => Decimal::from_str(text).unwrap(),
+            other => Decimal::from_str(&other.to_string()).unwrap(),
+        };
+        *totals.entry((text(names[0]), text(names[1]), text(names[2]))).or_default() += amount;
+    }
+    totals
+}
+
+/// Σ over the lake = Σ of the sandbox's bill, per month, account and service, credits, refunds and
+/// tax included.
+fn totals_equal_the_bill(sandbox: &Sandbox, centime: &Installation) {
+    let kept = cents(
+        &centime.query(
+            "select x_billing_month as month, sub_account_id as account, service_name as service, \
+             sum(billed_cost) as usd from cost where x_view = 'account_service' group by 1, 2, 3",
+        ),
+        ["month", "account", "service", "usd"],
+    );
+    let read_at =
+        centime.query("select max(ended_at) as at from runs where source = 'cost_explorer'");
+    let months: BTreeSet<&String> = kept.keys().map(|(month, _, _)| month).collect();
+    assert!(months.len() >= 13, "{months:?}");
+    let mut compared = 0;
+    for month in months {
+        let at = read_at[0]["at"].as_str().unwrap().replace('+', "%2B");
+        let bill = sandbox.json(&format!("/bill?month={month}&as_of={at}"));
+        for (account, services) in bill["accounts"].as_object().unwrap() {
+            for (service, total) in services["services"].as_object().unwrap() {
+                let total = Decimal::from_str(total.as_str().unwrap()).unwrap();
+                let key = (month.clone(), account.clone(), service.clone());
+                let found = kept.get(&key).copied().unwrap_or_default();
+                assert_eq!(found, total, "{key:?}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 200, "only {compared} totals were compared");
+    let record_types = centime
+        .query("select distinct x_record_type as name from cost where x_view = 'record_type'");
+    let names: BTreeSet<_> = record_types.iter().filter_map(|row| row["name"].as_str()).collect();
+    assert!(names.is_superset(&["Usage", "Tax", "Credit", "Refund"].into()), "{names:?}");
+    // Both whole-bill views hold the same bill.
+    let views = centime.query(
+        "select x_view, sum(billed_cost) as usd from cost \
+         where x_view in ('account_service', 'record_type') group by 1",
+    );
+    assert_eq!(views[0]["usd"], views[1]["usd"], "{views:?}");
+}
+
+/// A repeated cycle reads again and finds the same; what did not change makes no new version.
+fn a_second_cycle_changes_nothing(centime: &Installation) {
+    let versions = |table: &str| {
+        let log = centime.path().join("data/lake").join(table).join("_delta_log");
+        std::fs::read_dir(log).unwrap().count()
+    };
+    let before = [versions("resources"), versions("msk_clusters")];
+    let report = centime.json(&["collect", "--json"]);
+    assert_eq!(report["findings"]["opened"], 0, "{report:#}");
+    assert_eq!(report["findings"]["resolved"], 0, "{report:#}");
+    assert_eq!([versions("resources"), versions("msk_clusters")], before);
+}
+
+#[test]
+fn with_three_of_ten_calls_failing_the_same_is_found() {
+    let sandbox = Sandbox::start(&["--seed", "7", "--faults", "fail=30%,seed=3"]);
+    let centime = Installation::new(&sandbox, "");
+    // What one cycle could not read, the next does; each is honest about it.
+    for cycle in 1..=6 {
+        let output = centime.run(&["collect", "--json"]);
+        let code = output.status.code();
+        assert!(
+            matches!(code, Some(0 | 3)),
+            "{code:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let (missed, unplanted) = differences(&sandbox, &centime);
+        assert!(unplanted.is_empty(), "cycle {cycle} found what was not planted: {unplanted:#?}");
+        if code == Some(0) && missed.is_empty() {
+            return;
+        }
+    }
+    assert_all_is_found(&sandbox, &centime);
+}
+
+#[test]
+fn killed_at_fifty_instants_nothing_is_lost() {
+    const KILLS: u32 = 50;
+    let sandbox = Sandbox::start(&["--seed", "7", "--days", "60"]);
+    let centime = Installation::new(&sandbox, "cost:\n  history_months: 2\n");
+    let begun = Instant::now();
+    let first = Installation::new(&sandbox, "cost:\n  history_months: 2\n");
+    assert!(first.run(&["collect"]).status.code().is_some());
+    let whole = begun.elapsed();
+
+    let mut seed: u64 = 0x00C0_FFEE;
+    for kill in 0..KILLS {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // Anywhere in a cycle's length, spread evenly, so that every stage is hit.
+        let share =
+            (f64::from(kill) + (seed >> 40) as f64 / (1u64 << 24) as f64) / f64::from(KILLS);
+        let mut command = centime.command(&["collect"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = Process(command.spawn().unwrap());
+        let deadline = Instant::now() + whole.mul_f64(share);
+        while Instant::now() < deadline && process.0.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(2).min(deadline - Instant::now()));
+        }
+        drop(process);
+    }
+    let report = centime.json(&["collect", "--json"]);
+    assert!(
+        report["sources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|it| it["failures"] == Value::Array(vec![])),
+        "{report:#}"
+    );
+    assert_all_is_found(&sandbox, &centime);
+    // The bill is whole, and not doubled by what was begun again.
+    let sums = |centime: &Installation| {
+        centime.query(
+            "select x_view, x_billing_month, count(*) as n, sum(billed_cost) as usd from cost \
+             where charge_period_start < current_date - interval '4 days' group by 1, 2 order by 1, 2",
+        )
+    };
+    assert_eq!(sums(&centime), sums(&first));
+}

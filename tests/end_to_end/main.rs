@@ -1,0 +1,15 @@
+//! The whole program against the sandbox, and against programs that centime's authors did not write.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test says what must hold; a panic there is the message"
+)]
+
+mod counterparts;
+mod cycle;
+mod daemon;
+mod support;
