@@ -1,6 +1,7 @@
 //! From the snapshot to metric families: pure, sorted, no series twice.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 
@@ -28,6 +29,24 @@ pub struct Series<'a> {
 pub enum Value {
     Number(f64),
     Histogram(Box<Histogram>),
+}
+
+impl Value {
+    /// What is not a number, or beyond all, says nothing: it is unknown, and makes no series.
+    fn is_known(&self) -> bool {
+        match self {
+            Self::Number(number) => number.is_finite(),
+            Self::Histogram(histogram) => histogram.sum_seconds.is_finite(),
+        }
+    }
+
+    /// `-0` is 0.
+    fn without_sign_of_zero(self) -> Self {
+        match self {
+            Self::Number(number) => Self::Number(number + 0.0),
+            Self::Histogram(_) => self,
+        }
+    }
 }
 
 /// All families that have a series, in the order of the catalogue.
@@ -70,7 +89,8 @@ impl<'a> Families<'a> {
         }
         let series: Vec<_> = merged
             .into_iter()
-            .map(|(labels, kept)| Series { labels, value: value(kept) })
+            .map(|(labels, kept)| Series { labels, value: value(kept).without_sign_of_zero() })
+            .filter(|series| series.value.is_known())
             .collect();
         if !series.is_empty() {
             self.0.push(Family { metric, series });
@@ -196,9 +216,13 @@ fn inventory<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Familie
             })
             .collect(),
     );
+    // Names are not unique everywhere (clusters of one job, say). A second series about the same
+    // resource would make every join with its facts fail, so the heaviest of the name speaks.
+    let mut told = HashSet::new();
     families.number(
         metrics::RESOURCE_INFO,
         shown()
+            .filter(|(_, labels)| told.insert(labels.clone()))
             .map(|(watched, mut labels)| {
                 labels.push(watched.resource_class.as_str().into());
                 labels.push(fold.value("cost_env", &watched.cost_env));

@@ -12,8 +12,10 @@ mod families;
 mod fold;
 mod gzip;
 mod negotiate;
+mod openmetrics;
 mod process;
 pub mod snapshot;
+mod text;
 
 use std::sync::Arc;
 

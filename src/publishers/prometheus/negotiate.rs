@@ -39,18 +39,22 @@ pub fn format(accept: &str) -> Format {
     }
 }
 
-/// Whether an `Accept-Encoding` header takes gzip.
+/// Whether an `Accept-Encoding` header takes gzip, which is also called `x-gzip` (RFC 9110, 8.4.1.3).
+/// Who would rather have it as it is gets it so.
 pub fn takes_gzip(accept_encoding: &str) -> bool {
     let quality = |wanted: &str| {
         accept_encoding.split(',').find_map(|item| {
             let (coding, parameters) = item.split_once(';').unwrap_or((item, ""));
-            coding
-                .trim()
-                .eq_ignore_ascii_case(wanted)
-                .then(|| parameters.trim().strip_prefix("q=").map_or(1.0, quality_of))
+            let quality = || match parameters.split_once('=') {
+                Some((name, value)) if name.trim().eq_ignore_ascii_case("q") => quality_of(value),
+                _ => 1.0,
+            };
+            coding.trim().eq_ignore_ascii_case(wanted).then(quality)
         })
     };
-    quality("gzip").or_else(|| quality("*")).is_some_and(|quality| quality > 0.0)
+    let gzip = quality("gzip").or_else(|| quality("x-gzip")).or_else(|| quality("*"));
+    let identity = quality("identity").unwrap_or(0.0);
+    gzip.is_some_and(|gzip| gzip > 0.0 && gzip >= identity)
 }
 
 /// A q-value; what is not a number between 0 and 1 refuses.
@@ -103,10 +107,29 @@ mod tests {
 
     #[test]
     fn gzip_is_for_who_takes_it() {
-        for accepts in ["gzip", "gzip, deflate, br", "deflate, GZIP;q=0.5", "*"] {
+        for accepts in [
+            "gzip",
+            "gzip, deflate, br",
+            "deflate, GZIP;q=0.5",
+            "*",
+            "x-gzip",
+            "gzip;q=0.5, identity;q=0.1",
+            "gzip, identity",
+        ] {
             assert!(takes_gzip(accepts), "{accepts}");
         }
-        for refuses in ["", "identity", "gzip;q=0", "*;q=0", "gzip;q=0.0, *", "br", "xgzip"] {
+        for refuses in [
+            "",
+            "identity",
+            "gzip;q=0",
+            "*;q=0",
+            "gzip;q=0.0, *",
+            "br",
+            "xgzip",
+            "gzip; Q=0",
+            "gzip ; q=0",
+            "gzip;q=0.1, identity;q=0.9",
+        ] {
             assert!(!takes_gzip(refuses), "{refuses}");
         }
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::time::Duration;
 
-use ::prometheus::proto;
 use jiff::Timestamp;
 use jiff::civil::date;
 use proptest::prelude::*;
@@ -261,72 +260,79 @@ fn a_vanished_resource_takes_its_series_with_it() {
     assert!(!String::from_utf8(body).unwrap().contains("resource_utilization"));
 }
 
-/// Our families as the official crate's, whose encoder is an independent peer.
-fn peer(families: &[Family<'_>]) -> String {
-    let families: Vec<_> = families
-        .iter()
-        .map(|family| {
-            let mut peer = proto::MetricFamily::default();
-            peer.set_name(family.metric.name.to_owned());
-            peer.set_help(family.metric.help.to_owned());
-            peer.set_field_type(match family.metric.kind {
-                Kind::Gauge => proto::MetricType::GAUGE,
-                Kind::Counter => proto::MetricType::COUNTER,
-                Kind::Histogram => proto::MetricType::HISTOGRAM,
-            });
-            for series in &family.series {
-                let mut metric = proto::Metric::default();
-                let pairs = family.metric.labels.iter().zip(&series.labels).map(|(name, value)| {
-                    let mut pair = proto::LabelPair::default();
-                    pair.set_name((*name).to_owned());
-                    pair.set_value(value.to_string());
-                    pair
-                });
-                metric.set_label(pairs.collect());
-                match &series.value {
-                    Value::Number(number) if family.metric.kind == Kind::Counter => {
-                        let mut counter = proto::Counter::default();
-                        counter.set_value(*number);
-                        metric.set_counter(counter);
-                    }
-                    Value::Number(number) => {
-                        let mut gauge = proto::Gauge::default();
-                        gauge.set_value(*number);
-                        metric.set_gauge(gauge);
-                    }
-                    Value::Histogram(ours) => {
-                        let mut histogram = proto::Histogram::default();
-                        histogram.set_sample_count(ours.count());
-                        histogram.set_sample_sum(ours.sum_seconds);
-                        // The crate adds the infinite bucket by itself.
-                        let finite = ours.cumulative().filter(|(bound, _)| bound.is_finite());
-                        let buckets = finite.map(|(bound, count)| {
-                            let mut bucket = proto::Bucket::default();
-                            bucket.set_upper_bound(bound);
-                            bucket.set_cumulative_count(count);
-                            bucket
-                        });
-                        histogram.set_bucket(buckets.collect());
-                        metric.set_histogram(histogram);
-                    }
-                }
-                peer.mut_metric().push(metric);
+/// The encoders of the two formats have different authors.
+#[test]
+fn both_formats_hold_the_same_samples() {
+    let snapshot = full();
+    let families = families(&snapshot, Config::default());
+    let [text, openmetrics] = [Format::Text, Format::OpenMetrics].map(|format| {
+        let mut samples = samples(&encode(&families, format));
+        for (_, labels, _) in &mut samples {
+            if let Some(bound) = labels.get_mut("le") {
+                // Whole bounds are `1` in one and `1.0` in the other.
+                *bound = bound.parse::<f64>().unwrap().to_string();
             }
-            peer
-        })
-        .collect();
-    ::prometheus::TextEncoder::new().encode_to_string(&families).unwrap()
+        }
+        samples
+    });
+    assert!(text.len() > 100);
+    assert_eq!(text, openmetrics);
 }
 
 #[test]
-fn the_official_encoder_writes_the_same() {
+fn a_metric_that_the_encoder_refuses_leaves_the_others_whole() {
     let snapshot = full();
-    let families = families(&snapshot, Config::default());
-    let (ours, theirs) = (encode(&families, Format::Text), peer(&families));
-    for (ours, theirs) in ours.lines().zip(theirs.lines()) {
-        assert_eq!(ours, theirs);
+    let mut families = families(&snapshot, Config::default());
+    let whole = encode(&families, Format::Text);
+    families.insert(1, Family { metric: families[0].metric, series: Vec::new() });
+    assert_eq!(encode(&families, Format::Text), whole);
+}
+
+#[test]
+fn what_is_no_number_has_no_series_and_zero_has_no_sign() {
+    let mut snapshot = full();
+    let watched = &mut snapshot.inventory.watched[0];
+    let used = |statistic, ratio| Utilization { metric: ResourceMetric::Cpu, statistic, ratio };
+    watched.utilization = vec![
+        used(Aggregate::Mean, f64::NAN),
+        used(Aggregate::P95, f64::INFINITY),
+        used(Aggregate::Max, -0.0),
+    ];
+    for accept in ["", OPENMETRICS] {
+        let text = scrape(&snapshot, accept, "");
+        let used: Vec<_> =
+            text.lines().filter(|it| it.starts_with("centime_resource_utilization")).collect();
+        assert_eq!(used.len(), 1, "{used:#?}");
+        assert!(used[0].ends_with("statistic=\"max\"} 0"), "{used:#?}");
+        assert!(!text.to_lowercase().contains("nan\n"), "{text}");
     }
-    assert_eq!(ours.len(), theirs.len());
+}
+
+#[test]
+fn resources_of_one_name_have_one_series_of_facts() {
+    let mut snapshot = full();
+    let mut lighter = snapshot.inventory.watched[0].clone();
+    lighter.weight = usd("1");
+    lighter.resource_class = "kafka.m7g.large".into();
+    lighter.utilization[0].ratio = 0.5;
+    snapshot.inventory.watched.insert(0, lighter);
+    let text = scrape(&snapshot, "", "");
+    let facts: Vec<_> =
+        text.lines().filter(|it| it.starts_with("centime_resource_info{")).collect();
+    assert_eq!(facts.len(), 1, "{facts:#?}");
+    assert!(facts[0].contains("kafka.m5.large"), "{facts:#?}");
+    assert_eq!(text.matches("\ncentime_resource_utilization_ratio{").count(), 1);
+}
+
+#[test]
+fn a_scrape_copies_nothing_of_what_was_published() {
+    let exposition = Exposition::new(Config::default());
+    exposition.publish(&full());
+    for encoding in ["", "gzip"] {
+        let [first, second] =
+            [(); 2].map(|()| exposition.scrape("", encoding, &process()).parts[0].as_ptr());
+        assert_eq!(first, second);
+    }
 }
 
 /// Name, labels and value of every sample.
