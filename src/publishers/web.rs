@@ -3,6 +3,8 @@
 //! It answers from memory alone: no request reaches AWS, the lake or the state. It is read-only and
 //! listens on the loopback interface unless told otherwise.
 
+mod patience;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
@@ -20,6 +22,7 @@ use axum::{Router, routing};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
+use self::patience::{Limits, Patient};
 use super::prometheus::{Exposition, Process};
 use crate::model::time::Span;
 use crate::yaml::{Fields, Node, Read, Reader};
@@ -173,7 +176,8 @@ pub async fn bind(config: &Config) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|error| Error::Listen { address, error })
 }
 
-/// Answers until `stop` ends and the requests in flight are done.
+/// Answers until `stop` ends and the requests in flight are done. Who sends a request too slowly, or
+/// does not read the answer, loses the connection.
 ///
 /// # Errors
 ///
@@ -183,7 +187,19 @@ pub async fn serve(
     web: Web,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    axum::serve(listener, router(web)).with_graceful_shutdown(stop).await.map_err(Error::Serve)
+    serve_within(Limits::default(), listener, web, stop).await
+}
+
+async fn serve_within(
+    limits: Limits,
+    listener: TcpListener,
+    web: Web,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    axum::serve(Patient::new(listener, limits), router(web))
+        .with_graceful_shutdown(stop)
+        .await
+        .map_err(Error::Serve)
 }
 
 /// All pages. `HEAD` is answered wherever `GET` is; anything else is 405.
@@ -290,6 +306,7 @@ async fn index() -> Html<&'static str> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicI64;
+    use std::time::{Duration, Instant};
 
     use reqwest::Client;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -307,6 +324,10 @@ mod tests {
 
     impl Site {
         async fn open() -> Self {
+            Self::open_within(Limits::default()).await
+        }
+
+        async fn open_within(limits: Limits) -> Self {
             let now = Arc::new(AtomicI64::new(1_771_400_000));
             let clock = Arc::clone(&now);
             let health =
@@ -315,7 +336,7 @@ mod tests {
             let web = Web { exposition: Arc::new(exposition), health: Arc::new(health) };
             let listener = bind(&Config { listen: ([127, 0, 0, 1], 0).into() }).await.unwrap();
             let address = listener.local_addr().unwrap();
-            tokio::spawn(serve(listener, web.clone(), std::future::pending()));
+            tokio::spawn(serve_within(limits, listener, web.clone(), std::future::pending()));
             let client = Client::builder().no_proxy().build().unwrap();
             Self { web, now, address, client }
         }
@@ -438,6 +459,42 @@ mod tests {
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 413");
+    }
+
+    #[tokio::test]
+    async fn who_asks_letter_by_letter_loses_the_connection() {
+        let request = Duration::from_millis(200);
+        let site = Site::open_within(Limits { request, ..Limits::default() }).await;
+        let mut stream = tokio::net::TcpStream::connect(site.address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nx: ").await.unwrap();
+        let begun = Instant::now();
+        // Each letter comes soon after the one before it.
+        loop {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it waits for ever");
+            let is_sent = stream.write_all(b"x").await.is_ok();
+            let mut answer = [0; 100];
+            let read = tokio::time::timeout(request / 10, stream.read(&mut answer)).await;
+            match read {
+                Ok(Ok(0) | Err(_)) => break,
+                _ if !is_sent => break,
+                Ok(Ok(_)) | Err(_) => {}
+            }
+        }
+        assert!(begun.elapsed() >= request / 2);
+        assert_eq!(site.get("/healthz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_connection_may_rest_between_two_scrapes() {
+        let (request, idle) = (Duration::from_millis(50), Duration::from_millis(500));
+        let site = Site::open_within(Limits { request, idle, ..Limits::default() }).await;
+        let mut stream = tokio::net::TcpStream::connect(site.address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let begun = Instant::now();
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        _ = tokio::time::timeout(Duration::from_secs(20), read).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200") && begun.elapsed() >= idle / 2);
     }
 
     #[tokio::test]
