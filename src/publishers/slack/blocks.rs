@@ -5,7 +5,7 @@
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::text::cut;
+use super::text::{cut, cut_escaped};
 
 /// A section's text may have 3,000 characters; some clients count an emoji as several.
 const SECTION_CHARS: usize = 2_900;
@@ -17,7 +17,7 @@ const TEXT_CHARS: usize = 3_500;
 /// A message: `text` is the notification on a phone, and what is shown where blocks are not.
 pub(super) fn message(text: &str, blocks: &[Value]) -> Value {
     json!({
-        "text": cut(text, TEXT_CHARS),
+        "text": cut_escaped(text, TEXT_CHARS),
         "blocks": blocks,
         "unfurl_links": false,
         "unfurl_media": false,
@@ -29,11 +29,17 @@ pub(super) fn header(text: &str) -> Value {
     json!({"type": "header", "text": {"type": "plain_text", "text": cut(text, HEADER_CHARS)}})
 }
 
+/// Formatted text. `verbatim`: what looks like a link or a channel in it does not become one, because
+/// it may be a name that somebody chose.
+fn mrkdwn(text: &str) -> Value {
+    json!({"type": "mrkdwn", "text": text, "verbatim": true})
+}
+
 /// Lines as sections: one while they fit, else as many as it takes, split between lines.
 pub(super) fn sections(lines: &[String]) -> Vec<Value> {
     let mut texts: Vec<String> = Vec::new();
     for line in lines {
-        let line = cut(line, SECTION_CHARS);
+        let line = cut_escaped(line, SECTION_CHARS);
         match texts.last_mut() {
             Some(text) if text.chars().count() + 1 + line.chars().count() <= SECTION_CHARS => {
                 text.push('\n');
@@ -42,16 +48,13 @@ pub(super) fn sections(lines: &[String]) -> Vec<Value> {
             _ => texts.push(line),
         }
     }
-    texts
-        .into_iter()
-        .map(|text| json!({"type": "section", "text": {"type": "mrkdwn", "text": text}}))
-        .collect()
+    texts.into_iter().map(|text| json!({"type": "section", "text": mrkdwn(&text)})).collect()
 }
 
 /// Small grey facts, joined by dots.
 pub(super) fn context(facts: &[String]) -> Value {
-    let text = cut(&facts.join(" · "), SECTION_CHARS);
-    json!({"type": "context", "elements": [{"type": "mrkdwn", "text": text}]})
+    let text = cut_escaped(&facts.join(" · "), SECTION_CHARS);
+    json!({"type": "context", "elements": [mrkdwn(&text)]})
 }
 
 /// A button that opens a page.

@@ -166,8 +166,14 @@ fn url(
     let text: String = fields.optional(name, reader)?;
     let url = text.parse().ok().filter(is_good);
     if url.is_none() {
-        let (place, path) = (fields.place_of(name), fields.path());
-        reader.problem(place, format!("`{path}.{name}` must be {expected}"));
+        let place = fields.place_of(name);
+        let problem = format!("`{}.{name}` must be {expected}", fields.path());
+        if text.contains(['@', '?']) {
+            // A password or a token may stand there.
+            reader.secret_problem(place, problem);
+        } else {
+            reader.problem(place, problem);
+        }
     }
     url
 }
@@ -247,6 +253,18 @@ mod tests {
                 bot(bad).unwrap_err().contains("`slack.api_url` must be an https URL"),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_repeated() {
+        for setting in
+            ["api_url: https://bot:hunter2@slack.com", "dashboard_url: https://g/?key=hunter2"]
+        {
+            let problem =
+                config(&format!("bot_token_file: /t\nchannel: C\n{setting}")).unwrap_err();
+            assert!(problem.contains("without user or query"), "{problem}");
+            assert!(!problem.contains("hunter2"), "{problem}");
         }
     }
 

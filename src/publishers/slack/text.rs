@@ -42,9 +42,25 @@ pub fn cut(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// A name as code: no formatting character in it has an effect.
+/// As [`cut`], for text with escapes and code: neither is cut in two.
+pub fn cut_escaped(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    // Room for the `…`, and for a backtick that closes the code.
+    let end = text.char_indices().nth(most.saturating_sub(2)).map_or(text.len(), |(at, _)| at);
+    let mut short = text.get(..end).unwrap_or_default();
+    if let Some(entity) = short.rfind('&').filter(|at| !short[*at..].contains(';')) {
+        short = short.get(..entity).unwrap_or_default();
+    }
+    let is_code = short.matches('`').count() % 2 == 1;
+    format!("{short}…{}", if is_code { "`" } else { "" })
+}
+
+/// A name as code: no formatting character in it has an effect. Account ids in it are masked, which
+/// many a bucket's name holds.
 pub fn name(text: &str) -> String {
-    let clean = clean(text);
+    let clean = mask_accounts(&clean(text));
     let count = clean.chars().count();
     let short: String = if count > NAME_CHARS {
         let beginning = clean.chars().take(NAME_BEGINNING);
@@ -155,6 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn an_account_id_in_a_name_is_masked() {
+        assert_eq!(name("logs-111122223333-eu-west-1"), "`logs-…3333-eu-west-1`");
+    }
+
+    #[test]
+    fn escapes_and_code_are_not_cut_in_two() {
+        assert_eq!(cut_escaped("a &lt;b&gt;", 10), "a &lt;b…");
+        assert_eq!(cut_escaped("a &lt;b&gt;", 11), "a &lt;b&gt;");
+        assert_eq!(cut_escaped("in `name` of", 8), "in `na…`");
+        assert_eq!(cut_escaped("a&b; c d e", 8), "a&b; c…");
+    }
+
+    #[test]
     fn amounts_are_said_with_three_digits() {
         let text = |text: &str| usd(text.parse().unwrap());
         assert_eq!(text("14160"), "14,200 USD");
@@ -173,6 +202,15 @@ mod tests {
             let escaped = escape(&text);
             prop_assert!(!escaped.contains(['<', '>']));
             prop_assert_eq!(unescape(&escaped), text);
+        }
+
+        #[test]
+        fn what_is_cut_is_within_the_limit_and_whole(text in "([a`]|&amp;|&lt;){0,40}", most in 8usize..60) {
+            let cut = cut_escaped(&text, most);
+            prop_assert!(cut.chars().count() <= most);
+            let rest = cut.replace("&amp;", "").replace("&lt;", "");
+            prop_assert!(!rest.contains('&'));
+            prop_assert!(cut == text || cut.matches('`').count().is_multiple_of(2));
         }
 
         #[test]

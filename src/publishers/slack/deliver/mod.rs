@@ -4,7 +4,7 @@
 //! Sources: Slack developer documentation, "Rate limits" (one message per second and channel, 429
 //! with `Retry-After` in seconds), pages of chat.postMessage, chat.update and incoming webhooks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use reqwest::redirect;
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 
-use super::render::{DIGEST_KIND, SOURCE_KIND};
+use super::render::{self, DIGEST_KIND, SOURCE_KIND};
 use super::text::{clean, cut};
 use super::{Access, CHANNEL, Config, OPERATORS, is_local, page};
 use crate::model::Secret;
@@ -31,6 +31,9 @@ const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_mins(15);
 /// After so many tries (about a quarter of an hour) a message counts as failed. It is kept and tried
 /// on: Slack may be down for an afternoon.
 pub const TRIES: u32 = 8;
+/// More than so many messages are not read when they come at once: of the older ones only their
+/// number is told.
+const MOST_WAITING: usize = 20;
 /// Longest wait that Slack is believed to ask for.
 const LONGEST_RETRY_AFTER: u64 = 3_600;
 /// Most of an answer that is read.
@@ -47,8 +50,9 @@ pub struct Slack {
     local_client: Client,
     /// Channels that rest, and until when.
     resting: HashMap<String, Timestamp>,
-    /// Accepted by Slack, but not recorded, because the store failed: never sent again.
-    unrecorded: HashMap<i64, String>,
+    /// Accepted by Slack, but not recorded, because the store failed: never sent again. With how to
+    /// update it, if that can be.
+    unrecorded: HashMap<i64, Option<String>>,
 }
 
 /// Why the client could not be made.
@@ -75,7 +79,8 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
     Sent,
-    /// A later state of the same message was sent in its place.
+    /// A later state of the same message was sent in its place, or it was counted in the message
+    /// about too many.
     Superseded,
     /// It waits until then. It counts as failed when `failed`, once.
     Later {
@@ -208,7 +213,7 @@ impl Slack {
     ) -> Result<Pass, outbox::Error> {
         let now = clock();
         for (id, receipt) in std::mem::take(&mut self.unrecorded) {
-            if let Err(error) = outbox.delivered(id, Some(&receipt), now) {
+            if let Err(error) = outbox.delivered(id, receipt.as_deref(), now) {
                 self.unrecorded.insert(id, receipt);
                 return Err(error);
             }
@@ -231,8 +236,9 @@ impl Slack {
         Ok(pass)
     }
 
-    /// Sends the newest state of the first message, in the place of the earlier states. Returns when
-    /// the next message of the channel can go, if one waits.
+    /// Sends the newest state of the first message, in the place of the earlier states; or, when too
+    /// many wait, how many the oldest are, in their place. Returns when the next message of the
+    /// channel can go, if one waits.
     async fn deliver_first(
         &mut self,
         messages: &[Message],
@@ -241,8 +247,21 @@ impl Slack {
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Option<Timestamp>, outbox::Error> {
         let Some(first) = messages.first() else { return Ok(None) };
-        let states: Vec<_> = messages.iter().filter(|it| it.key == first.key).collect();
-        let Some((newest, earlier)) = states.split_last() else { return Ok(None) };
+        let too_many = too_many(messages);
+        let states: Vec<_> = match &too_many {
+            Some(keys) => messages.iter().filter(|it| keys.contains(it.key.as_str())).collect(),
+            None => messages.iter().filter(|it| it.key == first.key).collect(),
+        };
+        let Some(last) = states.last() else { return Ok(None) };
+        let tells = too_many.map(|keys| Message {
+            body: render::too_many(keys.len(), &self.config),
+            sent_ts: None,
+            ..(*last).clone()
+        });
+        // A message about many is none of theirs: an update of one of them is a new message.
+        let is_one = tells.is_none();
+        let newest = tells.as_ref().unwrap_or(last);
+        let earlier = if is_one { states.len() - 1 } else { states.len() };
         let attempts = states.iter().map(|it| it.attempts).max().unwrap_or_default();
         let mut tell = |message: &Message, result| {
             let (channel, kind) = (message.channel.clone(), message.kind.clone());
@@ -252,15 +271,16 @@ impl Slack {
         let refusal = match self.send(newest).await {
             Ok(receipt) => {
                 let now = clock();
+                let receipt = is_one.then_some(receipt);
                 self.rest(&first.channel, now + PACE);
                 for state in &states {
                     self.unrecorded.insert(state.id, receipt.clone());
                 }
                 for state in &states {
-                    outbox.delivered(state.id, Some(&receipt), now)?;
+                    outbox.delivered(state.id, receipt.as_deref(), now)?;
                     self.unrecorded.remove(&state.id);
                 }
-                earlier.iter().for_each(|state| tell(state, Delivery::Superseded));
+                states.iter().take(earlier).for_each(|state| tell(state, Delivery::Superseded));
                 tell(newest, Delivery::Sent);
                 return Ok((messages.len() > states.len()).then_some(now + PACE));
             }
@@ -435,6 +455,28 @@ impl Slack {
     }
 }
 
+/// The keys of the oldest messages of a channel, when more than [`MOST_WAITING`] wait beside them.
+fn too_many(messages: &[Message]) -> Option<HashSet<&str>> {
+    let mut keys = Vec::new();
+    let mut seen = HashSet::new();
+    for message in messages {
+        if seen.insert(message.key.as_str()) {
+            keys.push(message.key.as_str());
+        }
+    }
+    let surplus = keys.len().saturating_sub(MOST_WAITING);
+    (surplus > 0).then(|| keys.into_iter().take(surplus).collect())
+}
+
+/// Slack's word for what is wrong: small letters and underscores, in front of a colon at most. Of
+/// anything else nothing is repeated: a proxy's page may hold the URL, which is a secret.
+fn code_of(text: &str) -> &str {
+    let text = text.trim();
+    let code = text.split_once(':').map_or(text, |(code, _)| code);
+    let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if code.len() <= 60 && code.chars().all(is_code) { code } else { "" }
+}
+
 /// What an answer means.
 fn judge(
     status: StatusCode,
@@ -462,14 +504,16 @@ fn judge(
     if status.is_success() && answer["ok"] == true {
         return Ok(answer);
     }
-    let code = cut(&clean(answer["error"].as_str().unwrap_or_default()), 60);
+    let code = code_of(answer["error"].as_str().unwrap_or_default());
     let detail = match answer["needed"].as_str() {
         Some(scope) => {
-            format!("Slack answers {status} {code}: it needs the scope {}", clean(scope))
+            let scope = cut(&clean(scope), 100);
+            format!("Slack answers {status} {code}: it needs the scope {scope}")
         }
+        None if code.is_empty() => format!("{status} is answered, in words that are not Slack's"),
         None => format!("Slack answers {status} {code}"),
     };
-    Err(match code.as_str() {
+    Err(match code {
         "rate_limited" | "ratelimited" => Refusal::Throttled { wait },
         "internal_error"
         | "fatal_error"
@@ -497,7 +541,7 @@ fn judge(
         | "action_prohibited"
         | "posting_to_general_channel_denied"
         | "restricted_action" => Refusal::Settings { reason: Reason::Denied, detail },
-        _ if is_about_channel(&code) && !is_api => {
+        _ if is_about_channel(code) && !is_api => {
             Refusal::Settings { reason: Reason::Config, detail }
         }
         _ if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
@@ -508,7 +552,7 @@ fn judge(
         {
             Refusal::Settings { reason: Reason::Config, detail }
         }
-        _ => Refusal::Code { code, detail },
+        _ => Refusal::Code { code: code.to_owned(), detail },
     })
 }
 
@@ -546,7 +590,7 @@ fn text_alone(body: &Value) -> Value {
 }
 
 /// Says in a message what it should have changed in place.
-fn admit_a_repeat(body: &mut Value) {
+pub(super) fn admit_a_repeat(body: &mut Value) {
     if let Some(blocks) = body["blocks"].as_array_mut() {
         blocks.push(super::blocks::context(&[
             "Replaces an earlier message, which an incoming webhook cannot update".to_owned(),

@@ -557,6 +557,44 @@ async fn after_an_outage_only_the_newest_state_is_sent() {
 }
 
 #[tokio::test]
+async fn of_more_than_twenty_the_oldest_become_one() {
+    let mut scene = Scene::bot([Reply::Http(503, "", None)]).await;
+    let rows = Rows::default();
+    for number in 0..25 {
+        rows.add(CHANNEL, &format!("day-{number}"), &format!("first {number}"));
+        rows.add(CHANNEL, &format!("day-{number}"), &format!("{number}"));
+    }
+    let results = scene.drain(&rows).await;
+    let count = |wanted: &Delivery| results.iter().filter(|it| *it == wanted).count();
+    // What is told of them is tried again like any other; 10 states of 5 messages, and 20 earlier states.
+    assert!(matches!(results[0], Delivery::Later { reason: Reason::Server, .. }), "{results:?}");
+    assert_eq!((count(&Delivery::Sent), count(&Delivery::Superseded)), (21, 30));
+    let said = scene.stub.said();
+    assert_eq!(said[0], said[1]);
+    assert_eq!(said[1], "chat.postMessage 5 older messages not sent, because too many waited");
+    let newer: Vec<_> = (5..25).map(|number| format!("chat.postMessage {number}")).collect();
+    assert_eq!(said[2..], newer);
+    assert_eq!(rows.waits(), 0);
+
+    // A later state of one of the oldest is a message of its own, not an edit of that about many.
+    rows.add(CHANNEL, "day-0", "later");
+    rows.add(CHANNEL, "day-24", "edited");
+    scene.drain(&rows).await;
+    assert_eq!(
+        scene.stub.said()[22..],
+        ["chat.postMessage later", "chat.update edited"].map(String::from)
+    );
+}
+
+#[tokio::test]
+async fn twenty_are_sent_one_by_one() {
+    let mut scene = Scene::bot([]).await;
+    let rows = Rows::default();
+    (0..20).for_each(|number| rows.add(CHANNEL, &format!("day-{number}"), &number.to_string()));
+    assert_eq!(scene.drain(&rows).await, vec![Delivery::Sent; 20]);
+}
+
+#[tokio::test]
 async fn what_could_not_be_recorded_is_not_sent_again() {
     let mut scene = Scene::bot([]).await;
     let rows = Rows::of(&[(CHANNEL, "a", "1"), (CHANNEL, "b", "2")]);
@@ -595,6 +633,9 @@ async fn a_secret_is_in_no_error_and_goes_nowhere_else() {
         Scene::webhook([Reply::Hang]).await,
         Scene::webhook([Reply::Redirect(target)]).await,
         Scene::webhook([Reply::Http(404, "no_service", None)]).await,
+        Scene::webhook([Reply::Http(404, "Cannot POST /hook/xoxb-very-secret", None)]).await,
+        Scene::webhook([Reply::Http(403, "<p>/hook/xoxb-very-secret is blocked", None)]).await,
+        Scene::webhook([Reply::Http(400, "xoxb-very-secret", None)]).await,
         Scene::bot([Reply::Redirect(target)]).await,
         Scene::bot([Reply::Http(200, "<html>proxy</html>", None)]).await,
         Scene::bot([error("invalid_auth")]).await,
@@ -606,6 +647,21 @@ async fn a_secret_is_in_no_error_and_goes_nowhere_else() {
     }
     assert!(!texts.contains("secret"), "{texts}");
     assert!(thief.seen().is_empty());
+}
+
+#[test]
+fn only_slack_s_own_words_are_repeated() {
+    for (text, code) in [
+        ("invalid_blocks", "invalid_blocks"),
+        (" no_text\n", "no_text"),
+        ("invalid_blocks: text of block 1 is too long", "invalid_blocks"),
+        ("Cannot POST /services/T0/B0/abc", ""),
+        ("no such page", ""),
+        ("", ""),
+    ] {
+        assert_eq!(code_of(text), code);
+    }
+    assert_eq!(code_of(&"a".repeat(61)), "");
 }
 
 #[test]

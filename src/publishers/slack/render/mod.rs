@@ -303,7 +303,7 @@ pub fn outage(outage: &Outage<'_>, config: &Config) -> Value {
         success,
         settled(outage.settled_through),
         "the other sources go on".to_owned(),
-        source_key(outage.source, outage.since),
+        prose(&source_key(outage.source, outage.since), 80),
     ]));
     blocks.extend(dashboard("Health", "centime-health", config));
     message(&format!("🟠 {source} {verdict} since {since}: {reason}"), &blocks)
@@ -324,9 +324,18 @@ pub fn recovery(
     blocks.push(context(&[
         format!("{} to {}", instant(since), instant(recovered)),
         settled(settled_through),
-        key,
+        prose(&key, 80),
     ]));
     message(&format!("✅ {source} is read again after {length}"), &blocks)
+}
+
+/// One message in the place of `older` ones that waited for too long.
+pub fn too_many(older: usize, config: &Config) -> Value {
+    let text = format!("{} not sent, because too many waited", count(older, "older message"));
+    let line = format!("*{text}*. What they told is in the dashboard; the newer ones follow.");
+    let mut blocks = sections(&[line]);
+    blocks.extend(dashboard("Dashboard", "centime-overview", config));
+    message(&text, &blocks)
 }
 
 fn source_name(source: &str) -> String {

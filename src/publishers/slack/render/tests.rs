@@ -243,6 +243,76 @@ fn lengths_are_said_in_two_units() {
     assert_eq!(said(-5), "less than a minute");
 }
 
+#[test]
+fn what_was_not_sent_is_counted() {
+    let message = too_many(7, &config());
+    assert_eq!(problems(&message), Vec::<String>::new());
+    insta::assert_json_snapshot!(message);
+}
+
+/// A message of every kind, short, long and with hostile names.
+fn messages() -> Vec<Value> {
+    let long = "<!channel> &`*_~\u{202e}é🟠".repeat(100);
+    let hostile = |number: usize, saving| {
+        let mut record = record(number, saving);
+        let finding = &mut record.finding;
+        for text in [
+            &mut finding.title,
+            &mut finding.service,
+            &mut finding.account,
+            &mut finding.region,
+            &mut finding.resource_name,
+            &mut finding.action,
+        ] {
+            text.clone_from(&long);
+        }
+        finding.environment = Some(long.clone());
+        finding.team = Some(long.clone());
+        finding.owner = Some(long.clone());
+        for evidence in &mut finding.evidence {
+            evidence.value.clone_from(&long);
+        }
+        record
+    };
+    let digests: [&[FindingRecord]; 6] = [
+        &[record(1, Some("730.4"))],
+        &[record(1, None)],
+        &[resolved(1, Some("60.5"))],
+        &(0..40).map(|number| record(number, Some("99.5"))).collect::<Vec<_>>(),
+        &(0..3).map(|number| hostile(number, Some("1234567.89"))).collect::<Vec<_>>(),
+        &(0..40).map(|number| hostile(number, None)).collect::<Vec<_>>(),
+    ];
+    let failure = |scope: &str| Failure {
+        scope: scope.to_owned(),
+        reason: "denied".into(),
+        error: long.clone(),
+    };
+    let since = at("2026-02-14T06:00:00Z");
+    let mut messages: Vec<_> =
+        digests.into_iter().map(|findings| render(findings, 3).unwrap()).collect();
+    messages.push(failing(&[failure("prod eu-west-1")], 9));
+    messages.push(failing(&vec![failure(&long); 30], 30));
+    messages.push(recovery("cost_explorer", since, at("2026-02-16T08:10:00Z"), None));
+    messages.push(recovery(&long, since, since, Some(today())));
+    messages.push(too_many(1, &config()));
+    let mut repeated = messages[0].clone();
+    super::super::deliver::admit_a_repeat(&mut repeated);
+    messages.push(repeated);
+    messages
+}
+
+/// With `CENTIME_MESSAGES=PATH` they are written there, for readers of Block Kit that others wrote.
+#[test]
+fn every_kind_of_message_is_within_the_limits() {
+    let messages = messages();
+    for message in &messages {
+        assert_eq!(problems(message), Vec::<String>::new());
+    }
+    if let Some(path) = std::env::var_os("CENTIME_MESSAGES") {
+        std::fs::write(path, serde_json::to_vec_pretty(&messages).unwrap()).unwrap();
+    }
+}
+
 proptest! {
     #[test]
     fn any_finding_stays_within_the_limits(
