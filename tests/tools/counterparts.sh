@@ -23,6 +23,15 @@ if ! cmp -s "$wanted" "$venv/requirements.installed"; then
   cp "$wanted" "$venv/requirements.installed"
 fi
 
+# --- Rust -----------------------------------------------------------------------------------
+# A reader of Slack's messages, with dependencies of its own.
+if cargo build --quiet --locked --manifest-path "$here/../blockkit/Cargo.toml" \
+    --target-dir "${CARGO_TARGET_DIR:-$here/../../target}/blockkit"; then
+  cp "${CARGO_TARGET_DIR:-$here/../../target}/blockkit/debug/blockkit" "$home/blockkit"
+else
+  echo "not here: tests/blockkit could not be built; its test will say that it was not run"
+fi
+
 # --- Prometheus -----------------------------------------------------------------------------
 # unpack NAME SUITE PACKAGE...: downloads Debian packages and unpacks them under $home/NAME.
 unpack() {

@@ -301,7 +301,7 @@ fn messages() -> Vec<Value> {
     messages
 }
 
-/// With `CENTIME_MESSAGES=PATH` they are written there, for readers of Block Kit that others wrote.
+/// With `CENTIME_MESSAGES=PATH` they are written there.
 #[test]
 fn every_kind_of_message_is_within_the_limits() {
     let messages = messages();
@@ -310,6 +310,34 @@ fn every_kind_of_message_is_within_the_limits() {
     }
     if let Some(path) = std::env::var_os("CENTIME_MESSAGES") {
         std::fs::write(path, serde_json::to_vec_pretty(&messages).unwrap()).unwrap();
+    }
+}
+
+/// Slack's own SDK for Python and a crate: neither knows of centime, and each first proves that it
+/// refuses what is wrong.
+#[test]
+fn readers_that_others_wrote_accept_every_message() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), serde_json::to_vec(&messages()).unwrap()).unwrap();
+    let messages = file.path().to_str().unwrap();
+    let folder = std::env::var_os("COUNTERPARTS").map(std::path::PathBuf::from).unwrap_or_default();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/slack_blocks.py");
+    let readers: [(_, &[&str], &[&str]); 2] = [
+        ("python/bin/python", &[script, "--self-test"], &[script, "--messages", messages]),
+        ("blockkit", &["--self-test"], &[messages]),
+    ];
+    for (program, self_test, reading) in readers {
+        let program = folder.join(program);
+        if !program.is_file() {
+            assert!(std::env::var_os("CI").is_none(), "`make test` brings its counterparts");
+            eprintln!("not run: {} is not here; `make test` brings it", program.display());
+            continue;
+        }
+        for arguments in [self_test, reading] {
+            let output = std::process::Command::new(&program).args(arguments).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{} {arguments:?}:\n{said}", program.display());
+        }
     }
 }
 
