@@ -53,6 +53,8 @@ pub struct Slack {
     /// Accepted by Slack, but not recorded, because the store failed: never sent again. With how to
     /// update it, if that can be.
     unrecorded: HashMap<i64, Option<String>>,
+    /// Messages that wait and were counted as failed, each under the id of its first waiting state.
+    failed: HashSet<i64>,
 }
 
 /// Why the client could not be made.
@@ -82,7 +84,7 @@ pub enum Delivery {
     /// A later state of the same message was sent in its place, or it was counted in the message
     /// about too many.
     Superseded,
-    /// It waits until then. It counts as failed when `failed`, once.
+    /// It waits until then. It counts as failed when `failed`, once since the program started.
     Later {
         reason: Reason,
         until: Timestamp,
@@ -182,6 +184,7 @@ impl Slack {
             local_client: builder().no_proxy().build().map_err(ClientError)?,
             resting: HashMap::new(),
             unrecorded: HashMap::new(),
+            failed: HashSet::new(),
         })
     }
 
@@ -272,6 +275,7 @@ impl Slack {
             Ok(receipt) => {
                 let now = clock();
                 let receipt = is_one.then_some(receipt);
+                self.failed.remove(&first.id);
                 self.rest(&first.channel, now + PACE);
                 for state in &states {
                     self.unrecorded.insert(state.id, receipt.clone());
@@ -292,13 +296,11 @@ impl Slack {
         let backoff = backoff(newest.id, attempts);
         let (reason, detail, wait, failed) = match refusal {
             Refusal::Throttled { wait } => {
-                (Reason::Throttled, "too many messages".to_owned(), wait, tried == TRIES)
+                (Reason::Throttled, "too many messages".to_owned(), wait, tried >= TRIES)
             }
-            Refusal::Passing { reason, detail } => (reason, detail, backoff, tried == TRIES),
+            Refusal::Passing { reason, detail } => (reason, detail, backoff, tried >= TRIES),
             // Somebody should know at once, and nothing is gained by asking often.
-            Refusal::Settings { reason, detail } => {
-                (reason, detail, LONGEST_BACKOFF, attempts == 0)
-            }
+            Refusal::Settings { reason, detail } => (reason, detail, LONGEST_BACKOFF, true),
             Refusal::Code { code, detail } if tried < TRIES && !is_our_mistake(&code) => {
                 (Reason::Client, detail, backoff, false)
             }
@@ -311,6 +313,7 @@ impl Slack {
                     "Slack refuses a message; it is kept as a dead letter"
                 );
                 self.rest(&first.channel, now + PACE);
+                self.failed.remove(&first.id);
                 for state in &states {
                     outbox.dead(state.id, &detail)?;
                 }
@@ -325,6 +328,7 @@ impl Slack {
             "a message for Slack waits"
         );
         self.rest(&first.channel, until);
+        let failed = failed && self.failed.insert(first.id);
         for state in &states {
             outbox.retry_at(state.id, until, &detail)?;
         }

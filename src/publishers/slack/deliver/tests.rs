@@ -491,6 +491,34 @@ async fn a_token_that_is_refused_waits_for_a_person() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_revoked_during_an_outage_is_counted_once() {
+    let replies = [Reply::Http(503, "", None), error("token_revoked"), error("token_revoked")];
+    let mut scene = Scene::bot(replies).await;
+    let rows = Rows::of(&[(CHANNEL, "a", "1")]);
+    let counted: Vec<_> = scene
+        .drain(&rows)
+        .await
+        .into_iter()
+        .map(|result| matches!(result, Delivery::Later { failed: true, .. }))
+        .collect();
+    assert_eq!(counted, [false, true, false, false]);
+}
+
+#[tokio::test]
+async fn after_a_restart_an_outage_that_lasts_is_counted_again() {
+    let mut scene = Scene::bot(std::iter::repeat_n(error("token_revoked"), 2)).await;
+    let rows = Rows::of(&[(CHANNEL, "a", "1")]);
+    let is_counted =
+        |pass: &Pass| matches!(pass.outcomes[0].result, Delivery::Later { failed: true, .. });
+    assert!(is_counted(&scene.pass(&rows).await));
+    // Counters begin at zero, and who watches them must hear of it.
+    let config = scene.slack.config.clone();
+    scene.slack = Slack::new(config).unwrap();
+    scene.set(900);
+    assert!(is_counted(&scene.pass(&rows).await));
+}
+
+#[tokio::test]
 async fn a_secret_that_is_missing_waits_for_a_person() {
     let mut scene = Scene::bot([]).await;
     std::fs::write(scene._secret.path(), "").unwrap();
