@@ -4,18 +4,23 @@
 //! Sources: Slack developer documentation, "Rate limits" (one message per second and channel, 429
 //! with `Retry-After` in seconds), pages of chat.postMessage, chat.update and incoming webhooks.
 
+mod answer;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
+use self::answer::{
+    Refusal, is_about_blocks, is_about_channel, is_our_mistake, judge, network, retry_after,
+};
 use super::render::{self, DIGEST_KIND, SOURCE_KIND};
-use super::text::{clean, cut};
+use super::text::cut;
 use super::{Access, CHANNEL, Config, OPERATORS, is_local, page};
 use crate::model::Secret;
 use crate::publishers::outbox::{self, Message, Outbox};
@@ -34,8 +39,6 @@ pub const TRIES: u32 = 8;
 /// More than so many messages are not read when they come at once: of the older ones only their
 /// number is told.
 const MOST_WAITING: usize = 20;
-/// Longest wait that Slack is believed to ask for.
-const LONGEST_RETRY_AFTER: u64 = 3_600;
 /// Most of an answer that is read.
 const MOST_ANSWER_BYTES: usize = 256 * 1024;
 /// The receipt of a message that cannot be updated.
@@ -145,19 +148,6 @@ impl Reason {
             Self::Config => "config",
         }
     }
-}
-
-/// Why Slack did not take a message.
-#[derive(Debug)]
-enum Refusal {
-    /// It says how long to wait.
-    Throttled { wait: SignedDuration },
-    /// It passes by itself.
-    Passing { reason: Reason, detail: String },
-    /// Somebody must change a setting, a permission or the channel.
-    Settings { reason: Reason, detail: String },
-    /// Slack's own word for what is wrong with this request.
-    Code { code: String, detail: String },
 }
 
 impl Slack {
@@ -472,110 +462,6 @@ fn too_many(messages: &[Message]) -> Option<HashSet<&str>> {
     (surplus > 0).then(|| keys.into_iter().take(surplus).collect())
 }
 
-/// Slack's word for what is wrong: small letters and underscores, in front of a colon at most. Of
-/// anything else nothing is repeated: a proxy's page may hold the URL, which is a secret.
-fn code_of(text: &str) -> &str {
-    let text = text.trim();
-    let code = text.split_once(':').map_or(text, |(code, _)| code);
-    let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if code.len() <= 60 && code.chars().all(is_code) { code } else { "" }
-}
-
-/// What an answer means.
-fn judge(
-    status: StatusCode,
-    wait: SignedDuration,
-    text: &str,
-    is_api: bool,
-) -> Result<Value, Refusal> {
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(Refusal::Throttled { wait });
-    }
-    if status.is_server_error() {
-        let detail = format!("Slack answers {status}");
-        return Err(Refusal::Passing { reason: Reason::Server, detail });
-    }
-    // The Web API says `ok` in JSON and nearly always 200; a webhook says `ok` or a code as text.
-    let answer: Value = match serde_json::from_str(text) {
-        Ok(answer) if is_api => answer,
-        _ if !is_api && status.is_success() => json!({"ok": true}),
-        _ if !is_api => json!({"ok": false, "error": text.trim()}),
-        _ => {
-            let detail = format!("Slack answers {status} without JSON: is `slack.api_url` right?");
-            return Err(Refusal::Settings { reason: Reason::Config, detail });
-        }
-    };
-    if status.is_success() && answer["ok"] == true {
-        return Ok(answer);
-    }
-    let code = code_of(answer["error"].as_str().unwrap_or_default());
-    let detail = match answer["needed"].as_str() {
-        Some(scope) => {
-            let scope = cut(&clean(scope), 100);
-            format!("Slack answers {status} {code}: it needs the scope {scope}")
-        }
-        None if code.is_empty() => format!("{status} is answered, in words that are not Slack's"),
-        None => format!("Slack answers {status} {code}"),
-    };
-    Err(match code {
-        "rate_limited" | "ratelimited" => Refusal::Throttled { wait },
-        "internal_error"
-        | "fatal_error"
-        | "service_unavailable"
-        | "request_timeout"
-        | "team_added_to_org"
-        | "rollup_error" => Refusal::Passing { reason: Reason::Server, detail },
-        "invalid_auth"
-        | "not_authed"
-        | "token_revoked"
-        | "token_expired"
-        | "account_inactive"
-        | "missing_scope"
-        | "no_permission"
-        | "org_login_required"
-        | "ekm_access_denied"
-        | "access_denied"
-        | "not_allowed_token_type"
-        | "invalid_token"
-        | "no_active_hooks"
-        | "no_service"
-        | "no_service_id"
-        | "no_team"
-        | "team_disabled"
-        | "action_prohibited"
-        | "posting_to_general_channel_denied"
-        | "restricted_action" => Refusal::Settings { reason: Reason::Denied, detail },
-        _ if is_about_channel(code) && !is_api => {
-            Refusal::Settings { reason: Reason::Config, detail }
-        }
-        _ if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
-            Refusal::Settings { reason: Reason::Denied, detail }
-        }
-        _ if status.is_redirection()
-            || [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&status) =>
-        {
-            Refusal::Settings { reason: Reason::Config, detail }
-        }
-        _ => Refusal::Code { code: code.to_owned(), detail },
-    })
-}
-
-fn is_about_channel(code: &str) -> bool {
-    ["channel_not_found", "not_in_channel", "is_archived", "channel_is_archived"].contains(&code)
-}
-
-/// Our own mistake; the text alone still says the most important.
-fn is_about_blocks(code: &str) -> bool {
-    code.starts_with("invalid_blocks") || code == "msg_too_long" || code == "invalid_payload"
-}
-
-/// Sending the same again would be refused again.
-fn is_our_mistake(code: &str) -> bool {
-    is_about_blocks(code)
-        || ["no_text", "invalid_arguments", "invalid_json", "json_not_object", "invalid_charset"]
-            .contains(&code)
-}
-
 fn warn_about_blocks(message: &Message, detail: &str) {
     tracing::error!(
         kind = message.kind,
@@ -606,28 +492,6 @@ pub(super) fn admit_a_repeat(body: &mut Value) {
 fn receipt(answer: &Value, channel: &str) -> String {
     let channel = answer["channel"].as_str().unwrap_or(channel);
     format!("{channel}/{}", answer["ts"].as_str().unwrap_or_default())
-}
-
-/// A webhook's URL is a secret, so no URL stays in the error.
-fn network(error: reqwest::Error) -> Refusal {
-    let reason = if error.is_timeout() { Reason::Timeout } else { Reason::Server };
-    let error = error.without_url();
-    let mut detail = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        detail = format!("{detail}: {cause}");
-        source = cause.source();
-    }
-    Refusal::Passing { reason, detail: cut(&clean(&detail), 300) }
-}
-
-fn retry_after(headers: &HeaderMap) -> SignedDuration {
-    const UNSAID: u64 = 30;
-    let seconds = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok())
-        .unwrap_or(UNSAID);
-    SignedDuration::from_secs(seconds.clamp(1, LONGEST_RETRY_AFTER) as i64)
 }
 
 /// Doubles from two seconds on, less up to a quarter so that not all come back at once. The same

@@ -678,21 +678,6 @@ async fn a_secret_is_in_no_error_and_goes_nowhere_else() {
 }
 
 #[test]
-fn only_slack_s_own_words_are_repeated() {
-    for (text, code) in [
-        ("invalid_blocks", "invalid_blocks"),
-        (" no_text\n", "no_text"),
-        ("invalid_blocks: text of block 1 is too long", "invalid_blocks"),
-        ("Cannot POST /services/T0/B0/abc", ""),
-        ("no such page", ""),
-        ("", ""),
-    ] {
-        assert_eq!(code_of(text), code);
-    }
-    assert_eq!(code_of(&"a".repeat(61)), "");
-}
-
-#[test]
 fn waits_double_up_to_a_quarter_of_an_hour() {
     for id in 0..50 {
         let mut longest = SignedDuration::ZERO;
@@ -704,15 +689,4 @@ fn waits_double_up_to_a_quarter_of_an_hour() {
         assert!(longest >= LONGEST_BACKOFF * 3 / 4);
     }
     assert_ne!(backoff(1, 5), backoff(2, 5));
-}
-
-#[test]
-fn a_wait_that_is_not_said_is_half_a_minute() {
-    let wait = |value: &'static str| {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, value.parse().unwrap());
-        retry_after(&headers).as_secs()
-    };
-    assert_eq!((wait("7"), wait("0"), wait("soon"), wait("999999")), (7, 1, 30, 3_600));
-    assert_eq!(retry_after(&HeaderMap::new()).as_secs(), 30);
 }

@@ -1,0 +1,182 @@
+//! What Slack's answers mean, and which of their words may be repeated.
+
+use jiff::SignedDuration;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde_json::{Value, json};
+
+use super::Reason;
+use crate::publishers::slack::text::{clean, cut};
+
+/// Longest wait that Slack is believed to ask for.
+const LONGEST_RETRY_AFTER: u64 = 3_600;
+
+/// Why Slack did not take a message.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// It says how long to wait.
+    Throttled { wait: SignedDuration },
+    /// It passes by itself.
+    Passing { reason: Reason, detail: String },
+    /// Somebody must change a setting, a permission or the channel.
+    Settings { reason: Reason, detail: String },
+    /// Slack's own word for what is wrong with this request.
+    Code { code: String, detail: String },
+}
+
+/// Slack's word for what is wrong: small letters and underscores, in front of a colon at most. Of
+/// anything else nothing is repeated: a proxy's page may hold the URL, which is a secret.
+fn code_of(text: &str) -> &str {
+    let text = text.trim();
+    let code = text.split_once(':').map_or(text, |(code, _)| code);
+    let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if code.len() <= 60 && code.chars().all(is_code) { code } else { "" }
+}
+
+/// What an answer means.
+pub(super) fn judge(
+    status: StatusCode,
+    wait: SignedDuration,
+    text: &str,
+    is_api: bool,
+) -> Result<Value, Refusal> {
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return Err(Refusal::Throttled { wait });
+    }
+    if status.is_server_error() {
+        let detail = format!("Slack answers {status}");
+        return Err(Refusal::Passing { reason: Reason::Server, detail });
+    }
+    // The Web API says `ok` in JSON and nearly always 200; a webhook says `ok` or a code as text.
+    let answer: Value = match serde_json::from_str(text) {
+        Ok(answer) if is_api => answer,
+        _ if !is_api && status.is_success() => json!({"ok": true}),
+        _ if !is_api => json!({"ok": false, "error": text.trim()}),
+        _ => {
+            let detail = format!("Slack answers {status} without JSON: is `slack.api_url` right?");
+            return Err(Refusal::Settings { reason: Reason::Config, detail });
+        }
+    };
+    if status.is_success() && answer["ok"] == true {
+        return Ok(answer);
+    }
+    let code = code_of(answer["error"].as_str().unwrap_or_default());
+    let detail = match answer["needed"].as_str() {
+        Some(scope) => {
+            let scope = cut(&clean(scope), 100);
+            format!("Slack answers {status} {code}: it needs the scope {scope}")
+        }
+        None if code.is_empty() => format!("{status} is answered, in words that are not Slack's"),
+        None => format!("Slack answers {status} {code}"),
+    };
+    Err(match code {
+        "rate_limited" | "ratelimited" => Refusal::Throttled { wait },
+        "internal_error"
+        | "fatal_error"
+        | "service_unavailable"
+        | "request_timeout"
+        | "team_added_to_org"
+        | "rollup_error" => Refusal::Passing { reason: Reason::Server, detail },
+        "invalid_auth"
+        | "not_authed"
+        | "token_revoked"
+        | "token_expired"
+        | "account_inactive"
+        | "missing_scope"
+        | "no_permission"
+        | "org_login_required"
+        | "ekm_access_denied"
+        | "access_denied"
+        | "not_allowed_token_type"
+        | "invalid_token"
+        | "no_active_hooks"
+        | "no_service"
+        | "no_service_id"
+        | "no_team"
+        | "team_disabled"
+        | "action_prohibited"
+        | "posting_to_general_channel_denied"
+        | "restricted_action" => Refusal::Settings { reason: Reason::Denied, detail },
+        _ if is_about_channel(code) && !is_api => {
+            Refusal::Settings { reason: Reason::Config, detail }
+        }
+        _ if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
+            Refusal::Settings { reason: Reason::Denied, detail }
+        }
+        _ if status.is_redirection()
+            || [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&status) =>
+        {
+            Refusal::Settings { reason: Reason::Config, detail }
+        }
+        _ => Refusal::Code { code: code.to_owned(), detail },
+    })
+}
+
+pub(super) fn is_about_channel(code: &str) -> bool {
+    ["channel_not_found", "not_in_channel", "is_archived", "channel_is_archived"].contains(&code)
+}
+
+/// Our own mistake; the text alone still says the most important.
+pub(super) fn is_about_blocks(code: &str) -> bool {
+    code.starts_with("invalid_blocks") || code == "msg_too_long" || code == "invalid_payload"
+}
+
+/// Sending the same again would be refused again.
+pub(super) fn is_our_mistake(code: &str) -> bool {
+    is_about_blocks(code)
+        || ["no_text", "invalid_arguments", "invalid_json", "json_not_object", "invalid_charset"]
+            .contains(&code)
+}
+
+/// A webhook's URL is a secret, so no URL stays in the error.
+pub(super) fn network(error: reqwest::Error) -> Refusal {
+    let reason = if error.is_timeout() { Reason::Timeout } else { Reason::Server };
+    let error = error.without_url();
+    let mut detail = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        detail = format!("{detail}: {cause}");
+        source = cause.source();
+    }
+    Refusal::Passing { reason, detail: cut(&clean(&detail), 300) }
+}
+
+pub(super) fn retry_after(headers: &HeaderMap) -> SignedDuration {
+    const UNSAID: u64 = 30;
+    let seconds = headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok())
+        .unwrap_or(UNSAID);
+    SignedDuration::from_secs(seconds.clamp(1, LONGEST_RETRY_AFTER) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_slack_s_own_words_are_repeated() {
+        for (text, code) in [
+            ("invalid_blocks", "invalid_blocks"),
+            (" no_text\n", "no_text"),
+            ("invalid_blocks: text of block 1 is too long", "invalid_blocks"),
+            ("Cannot POST /services/T0/B0/abc", ""),
+            ("no such page", ""),
+            ("", ""),
+        ] {
+            assert_eq!(code_of(text), code);
+        }
+        assert_eq!(code_of(&"a".repeat(61)), "");
+    }
+
+    #[test]
+    fn a_wait_that_is_not_said_is_half_a_minute() {
+        let wait = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            retry_after(&headers).as_secs()
+        };
+        assert_eq!((wait("7"), wait("0"), wait("soon"), wait("999999")), (7, 1, 30, 3_600));
+        assert_eq!(retry_after(&HeaderMap::new()).as_secs(), 30);
+    }
+}
