@@ -70,6 +70,9 @@ impl<'a> Fold<'a> {
                 .map(|label| (label, HashMap::new()))
                 .collect();
         let mut add = |label: &'static str, value: &'a str, usd: Usd| {
+            if value.is_empty() {
+                return;
+            }
             let weight = labels.entry(label).or_default().entry(value).or_default();
             weight.0 += usd.abs();
             weight.1 += 1;
@@ -135,9 +138,11 @@ impl<'a> Fold<'a> {
         Self { kept, watched, folded }
     }
 
-    /// `value`, or [`OTHER`] when it is not among those that stay.
+    /// `value`, or [`OTHER`] when it is not among those that stay. An empty one says that there is
+    /// none, or that it is not known: that always stays, and counts for nothing.
     pub(super) fn value(&self, label: &'static str, value: &'a str) -> Cow<'a, str> {
-        let stays = self.kept.get(label).is_some_and(|kept| kept.contains(value));
+        let stays =
+            value.is_empty() || self.kept.get(label).is_some_and(|kept| kept.contains(value));
         Cow::Borrowed(if stays { value } else { OTHER })
     }
 }

@@ -416,6 +416,23 @@ fn folding_keeps_totals_and_is_counted() {
 }
 
 #[test]
+fn what_belongs_to_no_region_is_not_another_region() {
+    let mut snapshot = Snapshot::default();
+    for (region, amount) in [("eu-west-1", "9"), ("us-east-1", "5"), ("", "1")] {
+        snapshot.cost.settled_day_cost.push(cell("prod", "s3", region, amount));
+    }
+    let text = encode(&families(&snapshot, Config { label_values: 1, resources: 1 }), Format::Text);
+    let regions: Vec<_> = samples(&text)
+        .into_iter()
+        .filter(|(name, _, _)| name == "centime_settled_day_cost_usd")
+        .map(|(_, mut labels, value)| (labels.remove("aws_region").unwrap(), value))
+        .collect();
+    let expected = [("", "1"), (OTHER, "5"), ("eu-west-1", "9")];
+    assert_eq!(regions, expected.map(|(region, usd)| (region.to_owned(), usd.to_owned())));
+    assert!(text.contains(r#"centime_label_values_folded{label="aws_region"} 1"#), "{text}");
+}
+
+#[test]
 fn too_many_resources_are_left_out_and_counted() {
     let mut snapshot = Snapshot::default();
     for number in 0..5u32 {
