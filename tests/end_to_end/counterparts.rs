@@ -42,7 +42,7 @@ fn slack_takes_every_message() {
     let sandbox = Sandbox::start(&["--days", "60"]);
     let centime = Installation::new(&sandbox, "cost:\n  history_months: 1\n");
     assert_eq!(centime.run(&["collect"]).status.code(), Some(0));
-    let messages = sandbox.json("/slack/messages");
+    let messages = sandbox.json("/slack/messages")["messages"].clone();
     assert!(!messages.as_array().unwrap().is_empty(), "no message was sent");
     let file = centime.path().join("messages.json");
     std::fs::write(&file, messages.to_string()).unwrap();

@@ -23,7 +23,7 @@ pub struct Config {
     pub every: Span,
     /// Services that are read at another pace, by name.
     pub services: BTreeMap<&'static str, Span>,
-    /// How far back the first read goes.
+    /// How far back the first read goes: the longest window of the built-in rules is 30 days.
     pub history: Span,
     /// How much of what was read before is read again: late points.
     pub overlap: Span,
@@ -208,10 +208,10 @@ mod tests {
     #[test]
     fn the_first_read_goes_back_as_far_as_rules_look() {
         let window = Config::default().window(&msk::SERVICE, None, at("2026-03-20T09:05Z"));
-        assert_eq!(window.first, date(2026, 3, 6));
+        assert_eq!(window.first, date(2026, 2, 16));
         // 08:50 is the newest instant taken as published, so the hour from 07:00 is the last.
         assert_eq!(window.end, Hour::of(at("2026-03-20T08:00Z")));
-        assert_eq!(window.days().count(), 15);
+        assert_eq!(window.days().count(), 33);
     }
 
     #[test]
