@@ -513,3 +513,13 @@ async fn a_dead_service_is_left_alone_after_some_requests() {
     // Some requests at once, each asked three times, each time repeated twice by the SDK.
     assert!(fake.calls().len() <= 2 * 4 * 9, "{}", fake.calls().len());
 }
+
+#[tokio::test]
+async fn reading_can_run_on_any_thread() {
+    let (_fake, client) = Fake::start(|call, _| Reply::Page(whole(call), None)).await;
+    let task =
+        tokio::spawn(
+            async move { read(client, &s3::SERVICE, &[bucket("b")], window(3)).await.1.len() },
+        );
+    assert_eq!(task.await.unwrap(), 1);
+}

@@ -1,9 +1,11 @@
 //! Follows every page of a view.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_costexplorer::Client;
 use aws_sdk_costexplorer::types::{DateInterval, Granularity, ResultByTime};
+use futures::StreamExt;
 
 use super::assemble::{Assembly, Contradiction, metrics};
 use super::config::period;
@@ -22,6 +24,10 @@ const MOST_PAGES: u64 = 500;
 /// How often a page may fail, after the SDK's own repetitions: a view is whole or it is not there, so
 /// a page is worth some patience.
 const FAILURES: u32 = 4;
+
+/// Views that are read at once. Cost Explorer allows few requests a second; this only keeps one
+/// view's waiting from holding up the others.
+const AT_ONCE: usize = 3;
 
 /// Views in a row that failed, after which Cost Explorer is left alone.
 const STOP_AFTER: i32 = 3;
@@ -89,28 +95,35 @@ impl CostExplorer {
         Self { clients, config: config.clone(), billing_account_id, accounts, pause: PAUSE }
     }
 
-    /// Reads several views, one after the other. Each comes as soon as it is whole. One that fails in
-    /// a way that may pass is tried once more at the end; no failure stops the others, unless they
-    /// would fail in the same way.
+    /// Reads several views, a few at a time, and hands them over in their order as soon as they are
+    /// whole. One that fails in a way that may pass is tried once more at the end; no failure stops
+    /// the others, unless they would fail in the same way.
     pub async fn read_all(&self, jobs: &[Job], today: Day, sink: &mut dyn Sink) {
-        let mut stopped: Option<aws::Error> = None;
+        let stopped: Arc<OnceLock<aws::Error>> = Arc::default();
         let mut failed_in_a_row = 0;
         let mut done = 0;
-        let mut again = Vec::new();
-        let last_chance = [false, true];
-        for is_last in last_chance {
-            let pass = if is_last { std::mem::take(&mut again) } else { jobs.to_vec() };
-            for job in pass {
-                let reading = match &stopped {
-                    Some(error) => Err(error.clone()),
-                    None => self.read(job, today).await,
-                };
+        let mut pass = jobs.to_vec();
+        for is_last in [false, true] {
+            let mut again = Vec::new();
+            let mut readings = futures::stream::iter(pass)
+                .map(|job| {
+                    let (source, stopped) = (self.clone(), Arc::clone(&stopped));
+                    async move {
+                        match stopped.get() {
+                            Some(error) => (job, Err(error.clone())),
+                            None => (job, source.read(job, today).await),
+                        }
+                    }
+                })
+                .buffered(AT_ONCE);
+            while let Some((job, reading)) = readings.next().await {
                 match &reading {
                     Ok(_) => failed_in_a_row = 0,
-                    Err(error) if stopped.is_none() => {
+                    Err(error) if stopped.get().is_none() => {
                         failed_in_a_row += i32::from(is_general(error));
                         if is_hopeless(error) || failed_in_a_row >= STOP_AFTER {
-                            stopped = Some(error.clone());
+                            // It was empty: nobody else sets it.
+                            let _ = stopped.set(error.clone());
                         } else if !is_last && is_worth_repeating(error) {
                             again.push(job);
                             continue;
@@ -121,6 +134,7 @@ impl CostExplorer {
                 done += 1;
                 sink.take(job, reading, done, jobs.len()).await;
             }
+            pass = again;
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reading against a server that speaks Cost Explorer's own protocol (awsJson 1.1) and misbehaves on
 //! demand.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_costexplorer::Client;
@@ -490,15 +491,17 @@ async fn a_view_that_is_refused_does_not_stop_the_others_but_a_missing_permissio
     let mut taken = Taken::default();
     source(client, &config).read_all(&config.current(TODAY), TODAY, &mut taken).await;
     assert!(taken.0.iter().all(|(_, outcome, ..)| *outcome == "denied"), "{:?}", taken.0);
-    assert_eq!(fake.calls().len(), 1);
+    assert!(fake.calls().len() <= 3, "{}", fake.calls().len());
 }
 
 #[tokio::test]
 async fn a_view_that_fails_in_passing_is_read_at_the_end() {
-    let (_, client) = Fake::start(|call, number| {
-        // The first view, whatever its patience: three attempts of the SDK for each of four pages.
-        if number < 12 {
-            assert_eq!(call["GroupBy"][0]["Key"], "LINKED_ACCOUNT");
+    let failures = AtomicUsize::new(0);
+    let (_, client) = Fake::start(move |call, _| {
+        // The first view, whatever its patience: three attempts of the SDK, four times over.
+        if call["GroupBy"][0]["Key"] == "LINKED_ACCOUNT"
+            && failures.fetch_add(1, Ordering::Relaxed) < 12
+        {
             return Err((500, "InternalServerException"));
         }
         Ok(page(&[], None))
@@ -526,7 +529,21 @@ async fn a_dead_cost_explorer_is_left_alone_after_three_views() {
     source(client, &config).read_all(&jobs, TODAY, &mut taken).await;
     assert_eq!(taken.0.len(), 14);
     assert!(taken.0.iter().all(|(_, outcome, ..)| *outcome == "server"), "{:?}", taken.0);
-    assert_eq!(fake.calls().len(), 3 * 12);
+    // Two more had been begun when the third failed.
+    assert!(fake.calls().len() <= 5 * 12, "{}", fake.calls().len());
+}
+
+#[tokio::test]
+async fn reading_can_run_on_any_thread() {
+    let (_, client) = Fake::start(|_, _| Ok(page(&[], None))).await;
+    let config = Config::default();
+    let source = source(client, &config);
+    let read = tokio::spawn(async move {
+        let mut taken = Taken::default();
+        source.read_all(&config.current(TODAY), TODAY, &mut taken).await;
+        taken.0.len()
+    });
+    assert_eq!(read.await.unwrap(), 6);
 }
 
 fn sdk_day(start: Day, groups: &[(u8, i64)]) -> ResultByTime {

@@ -19,7 +19,8 @@ pub enum View {
     UsageType,
     /// Cost allocation tag of the team × service, run-rate.
     Team,
-    /// Service × region, run-rate, one query for each watched account.
+    /// Service × region, run-rate, one query for each watched account: what other accounts of the
+    /// payer cost (its own savings plan fees among it) is not in it.
     Region,
     /// Cost allocation tag of the environment × service, run-rate.
     Environment,
