@@ -16,6 +16,7 @@ use super::ledger::Ledger;
 use super::limiter::Limiters;
 use super::meter::{self, Meter, Metered, RetryMore};
 use super::prices::Priority;
+use super::signing::EmptyBodyHash;
 
 /// The region of Cost Explorer's one endpoint.
 const BILLING_REGION: &str = "us-east-1";
@@ -82,6 +83,7 @@ macro_rules! client {
                 let clients = &$clients;
                 let builder = $sdk::config::Builder::from(&clients.sdk)
                     .interceptor(clients.meter($api, $priority))
+                    .interceptor(EmptyBodyHash)
                     .retry_classifier(RetryMore)
                     // Without it, an account that fails would use up the retries of all the others.
                     .retry_partition($sdk::config::retry::RetryPartition::new(clients.partition($api)));

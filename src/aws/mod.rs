@@ -15,6 +15,7 @@ pub mod limiter;
 mod meter;
 pub mod policy;
 pub mod prices;
+mod signing;
 
 pub use access::{Access, Account, Scope};
 pub use config::Config;

@@ -73,6 +73,12 @@ pub(super) fn summary(report: &CycleReport) -> String {
                 failure.scope, failure.error, failure.reason
             ));
         }
+        for unread in &source.unread {
+            lines.push(format!(
+                "  unknown of {} resources: {}: {} ({})",
+                unread.resources, unread.scope, unread.error, unread.reason
+            ));
+        }
     }
     let findings = &report.findings;
     lines.push(format!(

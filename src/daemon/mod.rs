@@ -137,6 +137,22 @@ pub struct SourceReport {
     pub failures: Vec<ScopeFailure>,
     /// Single facts that could not be read: columns and series that are unknown.
     pub gaps: u64,
+    /// Why single facts of resources could not be read.
+    pub unread: Vec<Unread>,
+}
+
+/// Requests about single resources that failed for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// Account as people call it, region and service.
+    pub scope: String,
+    /// As IAM names the API: `kafka:ListNodes`.
+    pub operation: &'static str,
+    /// `throttled`, `denied`, …
+    pub reason: &'static str,
+    /// Of one of them.
+    pub error: String,
+    pub resources: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

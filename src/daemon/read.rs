@@ -7,7 +7,7 @@ use futures::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::rows;
-use super::{Daemon, Job, Progress, ScopeFailure, SourceReport, Watch};
+use super::{Daemon, Job, Progress, ScopeFailure, SourceReport, Unread, Watch};
 use crate::aws::{self, Scope};
 use crate::model::time::{Span, day_of};
 use crate::model::{Day, Kind, Month, Resource, UsageDay, Value};
@@ -15,7 +15,7 @@ use crate::publishers::prometheus::snapshot::Source;
 use crate::services::{self, Service};
 use crate::sources::cloudwatch::{self, SinkError};
 use crate::sources::cost_explorer::{self, CostExplorer, ViewReading};
-use crate::sources::inventory::{self, Inventory};
+use crate::sources::inventory::{self, Gap, Inventory};
 use crate::sources::plan::S3_INVENTORY_EVERY;
 use crate::store::state::{Outcome, Run, day_reads};
 use crate::store::{Store, StoreError, Writer};
@@ -37,6 +37,24 @@ fn failure(scope: &Scope, service: &Service, error: &aws::Error) -> ScopeFailure
         reason: error.reason().to_owned(),
         error: error.to_string(),
     }
+}
+
+/// What stays unknown of single resources, by request and reason.
+fn unread(scope: &Scope, service: &Service, gaps: &[Gap]) -> Vec<Unread> {
+    let mut unread: BTreeMap<(&'static str, &'static str), Unread> = BTreeMap::new();
+    // A list that failed is a failure of its scope.
+    for gap in gaps.iter().filter(|gap| !gap.resource.is_empty()) {
+        let reason = gap.error.reason();
+        let entry = unread.entry((gap.operation, reason)).or_insert_with(|| Unread {
+            scope: format!("{} {} {}", scope.account.name, scope.region, service.name),
+            operation: gap.operation,
+            reason,
+            error: gap.error.to_string(),
+            resources: 0,
+        });
+        entry.resources += 1;
+    }
+    unread.into_values().collect()
 }
 
 /// One service of one account and region, as it was listed.
@@ -65,6 +83,7 @@ impl Daemon {
             rows: 0,
             failures: Vec::new(),
             gaps: 0,
+            unread: Vec::new(),
         };
         let total = scopes.len();
         // Boxed one by one: a closure over them would tie the compiler's hands about lifetimes.
@@ -103,10 +122,11 @@ impl Daemon {
         for (scope, service, begun, inventory) in &inventories {
             report.rows += inventory.resources.len() as u64;
             report.gaps += inventory.gaps.len() as u64;
-            let list_gap = inventory.gaps.iter().find(|gap| gap.resource.is_empty());
-            if let Some(gap) = list_gap {
-                report.failures.push(failure(scope, service, &gap.error));
-            }
+            report.unread.extend(unread(scope, service, &inventory.gaps));
+            let mut list_gaps = inventory.gaps.iter().filter(|gap| gap.resource.is_empty());
+            let failed = list_gaps.clone().map(|gap| failure(scope, service, &gap.error));
+            report.failures.extend(failed);
+            let list_gap = list_gaps.next();
             self.note_scope(
                 report.source,
                 &scope_id(scope, service),
@@ -116,6 +136,16 @@ impl Daemon {
             )?;
         }
         report.failures.sort_by(|a, b| a.scope.cmp(&b.scope));
+        report.unread.sort_by(|a, b| (&a.scope, a.operation).cmp(&(&b.scope, b.operation)));
+        for it in &report.unread {
+            tracing::warn!(
+                scope = it.scope,
+                operation = it.operation,
+                resources = it.resources,
+                error = it.error,
+                "some columns stay unknown"
+            );
+        }
         Ok(report)
     }
 
@@ -188,6 +218,7 @@ impl Daemon {
             rows: 0,
             failures: Vec::new(),
             gaps: 0,
+            unread: Vec::new(),
         };
         let mut writer = self.store.lake.writer("usage").await?;
         let mut due = Vec::new();
@@ -290,6 +321,7 @@ impl Daemon {
             rows: 0,
             failures: Vec::new(),
             gaps: 0,
+            unread: Vec::new(),
         };
         let explorer = match CostExplorer::open(&watch.access, config, accounts).await {
             Ok(explorer) => explorer,

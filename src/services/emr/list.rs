@@ -105,10 +105,13 @@ async fn found(scope: &Scope, client: &Client, summary: ClusterSummary) -> Found
     if let Some(steps) = steps(client, id, &mut gaps).await {
         count_steps(&mut details, &steps);
     }
-    let groups = match cluster.as_ref().and_then(|cluster| cluster.instance_collection_type()) {
-        Some(InstanceCollectionType::InstanceGroup) => groups(client, id, &mut gaps).await,
-        Some(InstanceCollectionType::InstanceFleet) => fleets(client, id, &mut gaps).await,
-        _ => None,
+    let groups = match cluster.as_ref().map(|cluster| cluster.instance_collection_type()) {
+        Some(Some(InstanceCollectionType::InstanceFleet)) => fleets(client, id, &mut gaps).await,
+        // Where it is not told, groups are asked for: EMR refuses when the cluster has fleets, and
+        // the gap says so.
+        Some(_) => groups(client, id, &mut gaps).await,
+        // Of a cluster that could not be described, the gap is there.
+        None => None,
     };
     if let Some(groups) = &groups {
         count_nodes(&mut details, groups);
