@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::ledger::{Outcome, Refused};
+use super::meter::code_of;
 use super::prices::Priority;
 use crate::model::Usd;
 
@@ -288,9 +289,13 @@ where
         if status < 300 && error.code().is_none() {
             return Error::Parse { operation, reason: chain(error) };
         }
-        let code = error.code().map_or_else(|| format!("HTTP {status}"), ToOwned::to_owned);
+        // What stands before a service, such as a gateway, may answer in another protocol than the
+        // service's own, which is all that the SDK reads.
+        let code = error.code().map(ToOwned::to_owned).or_else(|| code_of(service.raw()));
+        let meaning = meaning(code.as_deref(), Some(status));
+        let code = code.unwrap_or_else(|| format!("HTTP {status}"));
         let message = error.message().unwrap_or("no reason given").to_owned();
-        return of_meaning(operation, meaning(error.code(), Some(status)), code, message);
+        return of_meaning(operation, meaning, code, message);
     }
     match find::<Refused>(error) {
         Some(Refused::OverCap(over_cap)) => return Error::OverCap(over_cap.clone()),

@@ -219,7 +219,7 @@ fn failed_to_connect(error: &ConnectorError) -> bool {
 }
 
 /// The error code of an answer, in whichever of AWS's protocols it came.
-fn code_of(response: &HttpResponse) -> Option<String> {
+pub(super) fn code_of(response: &HttpResponse) -> Option<String> {
     let headers = response.headers();
     if let Some(code) =
         headers.get("x-amzn-errortype").or_else(|| headers.get("x-amzn-query-error"))
