@@ -474,6 +474,15 @@ async fn a_denied_call_names_the_action_to_grant_and_is_not_retried() {
 }
 
 #[tokio::test]
+async fn an_error_in_another_protocol_than_the_services_own_is_understood() {
+    let fake = Fake::start(|_| xml_error(403, "SignatureDoesNotMatch")).await;
+    let access = fake.access(&config(), &ledger("1")).await;
+    let error = clusters(&access.scopes()[0]).await.unwrap_err();
+    assert!(matches!(error, Error::Credentials { .. }), "{error}");
+    assert!(error.to_string().contains("SignatureDoesNotMatch"), "{error}");
+}
+
+#[tokio::test]
 async fn nothing_that_is_printed_holds_a_secret() {
     let times = AtomicUsize::new(0);
     let fake = Fake::start(move |asked| {

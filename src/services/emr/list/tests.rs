@@ -417,6 +417,26 @@ async fn what_is_denied_of_a_cluster_is_unknown_and_its_groups_are_no_whole_list
 }
 
 #[tokio::test]
+async fn a_cluster_that_does_not_tell_its_kind_of_nodes_is_asked_for_groups() {
+    let (scope, _) = fake::scope(|request| match request.operation.as_str() {
+        "ListClusters" => Reply::json(json!({ "Clusters": [summary("j-1"), summary("j-2")] })),
+        "DescribeCluster" => Reply::json(json!({ "Cluster": summary(request.get("ClusterId")) })),
+        "ListInstanceGroups" if request.get("ClusterId") == "j-1" => {
+            Reply::json(json!({ "InstanceGroups": [group("ig-m", "MASTER", 1, json!({}))] }))
+        }
+        // As EMR answers for a cluster of fleets.
+        "ListInstanceGroups" => Reply::json_error(400, "InvalidRequestException"),
+        _ => bare(request),
+    })
+    .await;
+    let inventory = list(&scope, now()).await.unwrap();
+    assert_eq!(gaps(&inventory), [("elasticmapreduce:ListInstanceGroups", "j-2", "client")]);
+    let clusters: Vec<_> = inventory.of(&EmrCluster::KIND).map(known).collect();
+    assert_eq!(clusters[0]["primary_nodes"], "1");
+    assert!(!clusters[1].contains_key("primary_nodes"));
+}
+
+#[tokio::test]
 async fn serverless_is_listed_where_clusters_are_denied() {
     let (scope, _) = fake::scope(|request| match request.operation.as_str() {
         "ListClusters" => Reply::json_error(400, "AccessDeniedException"),
