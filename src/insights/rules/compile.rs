@@ -1,6 +1,7 @@
 //! From checked SQL to what evaluates it on batches of wide rows.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -14,7 +15,9 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionConfig;
-use datafusion::sql::sqlparser::ast::ExprWithAlias;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr as SqlExpr, ExprWithAlias, Visit, Visitor,
+};
 use jiff::Timestamp;
 
 use super::decimal::{DECIMAL, Operation};
@@ -29,6 +32,8 @@ use crate::model::{Kind, Type};
 #[derive(Debug, Clone)]
 pub struct Compiled {
     pub when: Arc<dyn PhysicalExpr>,
+    /// The condition's parts, to tell which of them is unknown.
+    pub parts: Part,
     pub saving: Option<Arc<dyn PhysicalExpr>>,
     /// In the order of the rule's evidence.
     pub evidence: Vec<Arc<dyn PhysicalExpr>>,
@@ -36,6 +41,17 @@ pub struct Compiled {
     pub spoken: Vec<Arc<dyn PhysicalExpr>>,
     /// What `saving` and `evidence` asked the price book since it was last taken.
     pub used: PricesUsed,
+}
+
+/// A condition, taken apart at its ANDs and ORs.
+#[derive(Debug, Clone)]
+pub enum Part {
+    Of(Vec<Self>),
+    One {
+        condition: Arc<dyn PhysicalExpr>,
+        /// The wide row's columns in it, but for those that it asks for being null.
+        columns: Vec<String>,
+    },
 }
 
 /// The Arrow type of an inventory column, when it is made from a rule's test.
@@ -125,7 +141,8 @@ impl Compiler {
     /// An expression's types do not fit.
     pub fn rule(&self, rule: &Rule) -> Result<Compiled> {
         Ok(Compiled {
-            when: self.condition(&rule.when)?,
+            when: self.condition(&rule.when.sql)?,
+            parts: self.parts(&rule.when.sql)?,
             saving: rule.saving.as_ref().map(|saving| self.formula(saving)).transpose()?,
             evidence: rule
                 .evidence
@@ -143,8 +160,8 @@ impl Compiler {
     }
 
     /// TRUE, FALSE or NULL, over doubles.
-    fn condition(&self, expression: &Expression) -> Result<Arc<dyn PhysicalExpr>> {
-        let planned = self.plan(&self.plain, expression)?;
+    fn condition(&self, sql: &SqlExpr) -> Result<Arc<dyn PhysicalExpr>> {
+        let planned = self.plan(&self.plain, sql)?;
         let physical = self.physical(&self.plain, planned)?;
         match physical.data_type(self.schema.as_arrow())? {
             DataType::Boolean | DataType::Null => Ok(physical),
@@ -154,7 +171,7 @@ impl Compiler {
 
     /// A value, with exact decimals for all numbers.
     fn formula(&self, expression: &Expression) -> Result<Arc<dyn PhysicalExpr>> {
-        let planned = self.plan(&self.exact, expression)?;
+        let planned = self.plan(&self.exact, &expression.sql)?;
         let planned = planned.transform_up(|part| self.exactly(part))?.data;
         self.physical(&self.exact, planned)
     }
@@ -170,8 +187,18 @@ impl Compiler {
         state.create_physical_expr(simple, &self.schema)
     }
 
-    fn plan(&self, state: &SessionState, expression: &Expression) -> Result<Expr> {
-        let sql = ExprWithAlias { expr: expression.sql.clone(), alias: None };
+    fn parts(&self, sql: &SqlExpr) -> Result<Part> {
+        match sql {
+            SqlExpr::Nested(inner) => self.parts(inner),
+            SqlExpr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+                Ok(Part::Of(vec![self.parts(left)?, self.parts(right)?]))
+            }
+            _ => Ok(Part::One { condition: self.condition(sql)?, columns: decisive(sql) }),
+        }
+    }
+
+    fn plan(&self, state: &SessionState, sql: &SqlExpr) -> Result<Expr> {
+        let sql = ExprWithAlias { expr: sql.clone(), alias: None };
         state.create_logical_expr_from_sql_expr(sql, &self.schema)
     }
 
@@ -200,6 +227,45 @@ impl Compiler {
     }
 }
 
+/// The columns of a condition whose absence can make it unknown: not those in `is null` and
+/// `coalesce`, which know what to do without.
+fn decisive(sql: &SqlExpr) -> Vec<String> {
+    struct Columns {
+        found: Vec<String>,
+        /// How many `is null` and `coalesce` the visit is inside of.
+        excused: usize,
+    }
+    fn excuses(sql: &SqlExpr) -> bool {
+        match sql {
+            SqlExpr::IsNull(_) | SqlExpr::IsNotNull(_) => true,
+            SqlExpr::Function(call) => call.name.to_string() == "coalesce",
+            _ => false,
+        }
+    }
+    impl Visitor for Columns {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, sql: &SqlExpr) -> ControlFlow<()> {
+            self.excused += usize::from(excuses(sql));
+            if let SqlExpr::Identifier(name) = sql
+                && self.excused == 0
+                && !self.found.contains(&name.value)
+            {
+                self.found.push(name.value.clone());
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, sql: &SqlExpr) -> ControlFlow<()> {
+            self.excused -= usize::from(excuses(sql));
+            ControlFlow::Continue(())
+        }
+    }
+    let mut columns = Columns { found: Vec::new(), excused: 0 };
+    let _ = sql.visit(&mut columns);
+    columns.found
+}
+
 fn operation(operator: Operator) -> Option<Operation> {
     match operator {
         Operator::Plus => Some(Operation::Add),
@@ -221,7 +287,7 @@ pub fn check(rule: &Rule, book: &PriceBook) -> Result<(), Vec<(&'static str, Str
     let compiler = Compiler::new(rule.kind, &schema, &book, Timestamp::UNIX_EPOCH)
         .map_err(|error| vec![("when", reason(&error))])?;
     let mut errors = Vec::new();
-    if let Err(error) = compiler.condition(&rule.when) {
+    if let Err(error) = compiler.condition(&rule.when.sql) {
         errors.push(("when", reason(&error)));
     }
     if let Some(saving) = &rule.saving {

@@ -1,6 +1,6 @@
 //! Judges: every rule of a kind over one stream of wide rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
@@ -13,10 +13,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
-use super::compile::{Compiled, Compiler, inputs, reason};
+use super::compile::{Compiled, Compiler, Part, inputs, reason};
 use super::pack::Pack;
 use super::rule::Rule;
-use super::wide::{Scene, Silence, Wide};
+use super::wide::{Scene, Wide};
 use super::words::Cell;
 use crate::insights::prices::{Price, PriceBook};
 use crate::model::finding::{Evidence, Finding};
@@ -116,7 +116,7 @@ impl Evaluation {
             .sort_by(|a, b| b.monthly_saving.cmp(&a.monthly_saving).then_with(|| a.id.cmp(&b.id)));
         self.results.sort_by(|a, b| a.rule.cmp(&b.rule));
         self.unknown.sort();
-        let mut counted: HashMap<(String, String, String, String), ()> = HashMap::new();
+        let mut counted: HashSet<(String, String, String, String)> = HashSet::new();
         for finding in &mut self.findings {
             let resource = (
                 finding.kind.clone(),
@@ -124,7 +124,7 @@ impl Evaluation {
                 finding.region.clone(),
                 finding.resource_id.clone(),
             );
-            finding.counted = counted.insert(resource, ()).is_none();
+            finding.counted = counted.insert(resource);
         }
     }
 }
@@ -162,7 +162,7 @@ async fn judge_kind(
         tasks.spawn(async move {
             let mut part = Evaluation::default();
             while let Some(batch) = stream.next().await {
-                let batch = add_silence(&silence, &batch?, &schema)?;
+                let batch = silence.add_to(&batch?, &schema)?;
                 judges.retain(|(rule, compiled)| match count(rule, compiled, &batch) {
                     Ok(judged) => {
                         part.add(judged);
@@ -192,14 +192,6 @@ async fn judge_kind(
     Ok(evaluation)
 }
 
-fn add_silence(
-    silence: &Silence,
-    batch: &RecordBatch,
-    schema: &Arc<datafusion::arrow::datatypes::Schema>,
-) -> Result<RecordBatch> {
-    silence.add_to(batch, schema)
-}
-
 fn failed(rule: &Rule, error: &DataFusionError) -> Evaluation {
     let result =
         RuleResult { rule: rule.id.clone(), error: Some(reason(error)), ..RuleResult::default() };
@@ -217,7 +209,7 @@ fn count(rule: &Rule, compiled: &Compiled, batch: &RecordBatch) -> Result<Evalua
     if result.finding > 0 || result.unknown > 0 {
         for row in 0..batch.num_rows() {
             if verdicts.is_null(row) {
-                evaluation.unknown.push(unknown(rule, batch, row)?);
+                evaluation.unknown.push(unknown(rule, compiled, &batch.slice(row, 1))?);
             } else if verdicts.value(row) {
                 evaluation.findings.push(finding(rule, compiled, &batch.slice(row, 1))?);
             }
@@ -237,7 +229,7 @@ pub fn judge(rule: &Rule, compiled: &Compiled, batch: &RecordBatch) -> Result<Ve
     (0..batch.num_rows())
         .map(|row| {
             Ok(if verdicts.is_null(row) {
-                Verdict::Unknown(missing(rule, batch, row))
+                Verdict::Unknown(missing(rule, compiled, &batch.slice(row, 1))?)
             } else if verdicts.value(row) {
                 Verdict::Finding(Box::new(finding(rule, compiled, &batch.slice(row, 1))?))
             } else {
@@ -252,51 +244,53 @@ fn verdicts(compiled: &Compiled, batch: &RecordBatch) -> Result<BooleanArray> {
     Ok(cast(&verdicts, &DataType::Boolean)?.as_boolean().clone())
 }
 
-fn unknown(rule: &Rule, batch: &RecordBatch, row: usize) -> Result<Unknown> {
-    let text = |name| text(batch, name, row).map(Option::unwrap_or_default);
+fn unknown(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Unknown> {
+    let text = |name| text(row, name).map(Option::unwrap_or_default);
     Ok(Unknown {
         rule: rule.id.clone(),
         kind: rule.kind.table.to_owned(),
         account: text("account")?,
         region: text("region")?,
         resource_id: text("resource_id")?,
-        missing: missing(rule, batch, row),
+        missing: missing(rule, compiled, row)?,
     })
 }
 
-/// The columns of the condition that are null, or that too few hours stand behind.
-fn missing(rule: &Rule, batch: &RecordBatch, row: usize) -> Vec<String> {
-    let mut missing: Vec<String> = rule
-        .when
-        .written
-        .iter()
-        .filter(|(column, _)| batch.column_by_name(column).is_none_or(|array| array.is_null(row)))
-        .map(|(_, written)| written.clone())
-        .collect();
-    if missing.is_empty() {
-        // All is there, but of too few hours.
-        missing = rule
-            .when
-            .written
-            .values()
-            .filter(|name| super::language::unit(rule.kind, rule.window, name) != "hours")
-            .filter(|name| {
-                matches!(
-                    super::language::resolve(rule.kind, rule.window, name),
-                    Some(super::language::Name::Measure(_))
-                )
-            })
-            .cloned()
-            .collect();
-    }
+/// The columns that made the condition unknown: those that are null in the parts of it that are, or
+/// that too few hours stand behind.
+fn missing(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Vec<String>> {
+    let mut columns = Vec::new();
+    blame(&compiled.parts, row, &mut columns)?;
+    let mut missing: Vec<String> =
+        columns.iter().filter_map(|column| rule.when.written.get(*column)).cloned().collect();
     missing.sort_unstable();
-    missing
+    missing.dedup();
+    Ok(missing)
 }
 
-/// A text cell of the inventory.
-fn text(batch: &RecordBatch, name: &str, row: usize) -> Result<Option<String>> {
-    let index = batch.schema().index_of(name)?;
-    match Cell::first(&batch.column(index).slice(row, 1))? {
+fn blame<'c>(part: &'c Part, row: &RecordBatch, columns: &mut Vec<&'c str>) -> Result<()> {
+    match part {
+        Part::Of(parts) => parts.iter().try_for_each(|part| blame(part, row, columns)),
+        Part::One { condition, columns: read } => {
+            if !condition.evaluate(row)?.into_array(1)?.is_null(0) {
+                return Ok(());
+            }
+            let is_null = |name: &&String| row.column_by_name(name).is_none_or(|c| c.is_null(0));
+            let before = columns.len();
+            columns.extend(read.iter().filter(is_null).map(String::as_str));
+            if columns.len() == before {
+                // All is there: too few hours stand behind it.
+                columns.extend(read.iter().map(String::as_str));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A text cell of a batch of one row.
+fn text(row: &RecordBatch, name: &str) -> Result<Option<String>> {
+    let index = row.schema().index_of(name)?;
+    match Cell::first(row.column(index))? {
         Cell::Text(text) => Ok(Some(text)),
         _ => Ok(None),
     }
@@ -307,7 +301,7 @@ fn finding(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Findin
     let value = |expression: &Arc<dyn PhysicalExpr>| -> Result<Cell> {
         Cell::first(&expression.evaluate(row)?.into_array(1)?)
     };
-    let required = |name| text(row, name, 0).map(Option::unwrap_or_default);
+    let required = |name| text(row, name).map(Option::unwrap_or_default);
     compiled.used.take();
     let evidence = compiled.evidence.iter().map(value).collect::<Result<Vec<_>>>()?;
     let spoken = compiled.spoken.iter().map(value).collect::<Result<Vec<_>>>()?;
@@ -322,7 +316,7 @@ fn finding(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Findin
         .map(|shown| shown.name.as_str())
         .zip(&evidence)
         .chain(rule.action.spoken.iter().map(|(name, _)| name.as_str()).zip(&spoken));
-    let action = rule.action.fill(rule.kind.service, values).map_err(|error| {
+    let action = rule.action.fill(values).map_err(|error| {
         DataFusionError::Execution(format!("the action cannot be filled in: {error}"))
     })?;
     let mut shown: Vec<Evidence> = rule
@@ -349,9 +343,9 @@ fn finding(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Findin
         account,
         region,
         resource_id: id,
-        environment: text(row, "environment", 0)?,
-        team: text(row, "team", 0)?,
-        owner: text(row, "owner", 0)?,
+        environment: text(row, "environment")?,
+        team: text(row, "team")?,
+        owner: text(row, "owner")?,
         price_grade: monthly_saving
             .and_then(|_| used.iter().map(|price| price.grade).max())
             .map(|grade| grade.as_str().to_owned()),

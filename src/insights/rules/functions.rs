@@ -1,6 +1,6 @@
 //! The functions of rules, as DataFusion calls them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -173,6 +173,11 @@ impl ScalarUDFImpl for RuleFunction {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = arguments.number_rows;
+        if let Does::Fact(fact) = &self.does
+            && let Some(told) = tell_once(fact, &arguments.args)?
+        {
+            return Ok(ColumnarValue::Array(told));
+        }
         let arrays = arguments
             .args
             .iter()
@@ -196,18 +201,16 @@ impl ScalarUDFImpl for RuleFunction {
                 Arc::new(prices.with_precision_and_scale(38, SCALE)?)
             }
             (Does::HasTag, [tags, words]) => {
-                let found: BooleanArray = pairs(tags, words)?
-                    .into_iter()
-                    .map(|pair| pair.map(|(tags, word)| has_tag(&tags, &word)))
-                    .collect();
-                Arc::new(found)
+                let (tags, words) = (texts(tags)?, texts(words)?);
+                let pairs = tags.as_string::<i32>().iter().zip(words.as_string::<i32>().iter());
+                let found = pairs.map(|(tags, word)| Some(has_tag(tags?, word?)));
+                Arc::new(found.collect::<BooleanArray>())
             }
             (Does::Tag, [tags, keys]) => {
-                let found: StringArray = pairs(tags, keys)?
-                    .into_iter()
-                    .map(|pair| pair.and_then(|(tags, key)| tag(&tags, &key)))
-                    .collect();
-                Arc::new(found)
+                let (tags, keys) = (texts(tags)?, texts(keys)?);
+                let pairs = tags.as_string::<i32>().iter().zip(keys.as_string::<i32>().iter());
+                let found = pairs.map(|(tags, key)| tag(tags?, key?));
+                Arc::new(found.collect::<StringArray>())
             }
             (Does::DaysSince(now), [instants]) => {
                 let kind = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -238,12 +241,6 @@ fn texts(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(cast(array, &DataType::Utf8)?)
 }
 
-fn pairs(tags: &ArrayRef, words: &ArrayRef) -> Result<Vec<Option<(String, String)>>> {
-    let (tags, words) = (texts(tags)?, texts(words)?);
-    let pairs = tags.as_string::<i32>().iter().zip(words.as_string::<i32>().iter());
-    Ok(pairs.map(|(tags, word)| Some((tags?.to_owned(), word?.to_owned()))).collect())
-}
-
 fn tags_of(json: &str) -> BTreeMap<String, String> {
     serde_json::from_str(json).unwrap_or_default()
 }
@@ -251,7 +248,12 @@ fn tags_of(json: &str) -> BTreeMap<String, String> {
 /// Whether a word is a key or a value of the tags; a key that is denied does not count.
 pub fn has_tag(json: &str, word: &str) -> bool {
     // Most resources do not have it: looking for the word is cheaper than reading the tags.
-    if json.len() < word.len() || !json.to_lowercase().contains(&word.to_lowercase()) {
+    let (text, wanted) = (json.as_bytes(), word.as_bytes());
+    let Some(first) = wanted.first() else { return false };
+    let may_have_it = text
+        .windows(wanted.len())
+        .any(|part| part[0].eq_ignore_ascii_case(first) && part.eq_ignore_ascii_case(wanted));
+    if !may_have_it {
         return false;
     }
     tags_of(json).iter().any(|(key, value)| {
@@ -276,7 +278,44 @@ fn tell(fact: &Fact, arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
             columns.iter().map(|column| column[row].clone()).collect::<Option<_>>()?;
         (fact.says)(&arguments)
     });
-    Ok(match fact.returns {
+    Ok(told_array(fact, told))
+}
+
+/// The same, asked once for each text, where one argument is a column of texts and the others are
+/// constants: a million resources have a hundred instance types.
+fn tell_once(fact: &Fact, arguments: &[ColumnarValue]) -> Result<Option<ArrayRef>> {
+    let mut column = None;
+    let mut constants = Vec::with_capacity(arguments.len());
+    for (at, argument) in arguments.iter().enumerate() {
+        match argument {
+            ColumnarValue::Array(array) if column.is_none() && !array.data_type().is_numeric() => {
+                column = Some((at, texts(array)?));
+                constants.push(None);
+            }
+            ColumnarValue::Array(_) => return Ok(None),
+            ColumnarValue::Scalar(value) => match values(&value.to_array()?)?.pop().flatten() {
+                Some(value) => constants.push(Some(value)),
+                None => return Ok(None),
+            },
+        }
+    }
+    let Some((at, texts)) = column else { return Ok(None) };
+    let mut known: HashMap<&str, Option<FactValue>> = HashMap::new();
+    let told = texts.as_string::<i32>().iter().map(|text| {
+        let text = text?;
+        let ask = || {
+            let mut arguments = constants.clone();
+            arguments[at] = Some(FactValue::Text(text.to_owned()));
+            let arguments: Vec<FactValue> = arguments.into_iter().collect::<Option<_>>()?;
+            (fact.says)(&arguments)
+        };
+        known.entry(text).or_insert_with(ask).clone()
+    });
+    Ok(Some(told_array(fact, told)))
+}
+
+fn told_array(fact: &Fact, told: impl Iterator<Item = Option<FactValue>>) -> ArrayRef {
+    match fact.returns {
         FactType::Text => {
             let texts = told.map(|value| match value {
                 Some(FactValue::Text(text)) => Some(text),
@@ -292,7 +331,7 @@ fn tell(fact: &Fact, arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
             });
             Arc::new(answers.collect::<BooleanArray>())
         }
-    })
+    }
 }
 
 fn values(array: &ArrayRef) -> Result<Vec<Option<FactValue>>> {

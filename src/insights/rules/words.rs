@@ -1,5 +1,7 @@
 //! What a finding says: evidence as a person reads it, and the action with its values filled in.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimeUnit};
@@ -150,7 +152,12 @@ pub struct Action {
     pub text: String,
     /// Names that the text speaks of and that are no evidence, with what they mean.
     pub spoken: Vec<(String, Expression)>,
+    /// With the text as its only template.
+    environment: Arc<Environment<'static>>,
 }
+
+/// The template's name in its environment.
+const TEMPLATE: &str = "action";
 
 impl Action {
     /// Checks the names and the syntax of a text.
@@ -164,14 +171,13 @@ impl Action {
         evidence: &[Shown],
     ) -> std::result::Result<Self, Vec<(Option<String>, String)>> {
         let text = one_line(text);
-        let environment = environment(scope.kind.service);
-        let template = match environment.template_from_str(&text) {
-            Ok(template) => template,
-            Err(error) => {
-                let reason = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-                return Err(vec![(None, reason)]);
-            }
+        let mut environment = environment(scope.kind.service);
+        let wrong = |error: minijinja::Error| {
+            let reason = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+            vec![(None, reason)]
         };
+        environment.add_template_owned(TEMPLATE, text.clone()).map_err(wrong)?;
+        let template = environment.get_template(TEMPLATE).map_err(wrong)?;
         let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
         names.sort_unstable();
         let functions: Vec<&str> = facts(scope.kind.service).map(|fact| fact.name).collect();
@@ -198,7 +204,10 @@ impl Action {
                 }
             }
         }
-        if mistakes.is_empty() { Ok(Self { text, spoken }) } else { Err(mistakes) }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Ok(Self { text, spoken, environment: Arc::new(environment) })
     }
 
     /// The text with the values of one row.
@@ -208,14 +217,13 @@ impl Action {
     /// What the template engine says, such as a filter on a value that it cannot take.
     pub fn fill<'a>(
         &self,
-        service: &str,
         values: impl Iterator<Item = (&'a str, &'a Cell)>,
     ) -> std::result::Result<String, String> {
         let values =
             Value::from_pairs(values.map(|(name, cell)| (name.to_owned(), cell.to_template())));
-        let environment = environment(service);
-        environment
-            .render_str(&self.text, values)
+        self.environment
+            .get_template(TEMPLATE)
+            .and_then(|template| template.render(values))
             .map_err(|error| error.detail().map_or_else(|| error.to_string(), str::to_owned))
     }
 }
