@@ -46,7 +46,10 @@ pub struct Compiled {
 /// A condition, taken apart at its ANDs and ORs.
 #[derive(Debug, Clone)]
 pub enum Part {
-    Of(Vec<Self>),
+    Of {
+        condition: Arc<dyn PhysicalExpr>,
+        parts: Vec<Self>,
+    },
     One {
         condition: Arc<dyn PhysicalExpr>,
         /// The wide row's columns in it, but for those that it asks for being null.
@@ -191,7 +194,8 @@ impl Compiler {
         match sql {
             SqlExpr::Nested(inner) => self.parts(inner),
             SqlExpr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
-                Ok(Part::Of(vec![self.parts(left)?, self.parts(right)?]))
+                let parts = vec![self.parts(left)?, self.parts(right)?];
+                Ok(Part::Of { condition: self.condition(sql)?, parts })
             }
             _ => Ok(Part::One { condition: self.condition(sql)?, columns: decisive(sql) }),
         }

@@ -269,12 +269,13 @@ fn missing(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Vec<St
 }
 
 fn blame<'c>(part: &'c Part, row: &RecordBatch, columns: &mut Vec<&'c str>) -> Result<()> {
+    let (Part::Of { condition, .. } | Part::One { condition, .. }) = part;
+    if !condition.evaluate(row)?.into_array(1)?.is_null(0) {
+        return Ok(());
+    }
     match part {
-        Part::Of(parts) => parts.iter().try_for_each(|part| blame(part, row, columns)),
-        Part::One { condition, columns: read } => {
-            if !condition.evaluate(row)?.into_array(1)?.is_null(0) {
-                return Ok(());
-            }
+        Part::Of { parts, .. } => parts.iter().try_for_each(|part| blame(part, row, columns)),
+        Part::One { columns: read, .. } => {
             let is_null = |name: &&String| row.column_by_name(name).is_none_or(|c| c.is_null(0));
             let before = columns.len();
             columns.extend(read.iter().filter(is_null).map(String::as_str));

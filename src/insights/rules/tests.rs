@@ -208,6 +208,18 @@ async fn true_is_a_finding_false_is_none_and_null_is_unknown() {
 }
 
 #[tokio::test]
+async fn an_unknown_names_only_what_made_it_so() {
+    let tables = lake(&MskCluster::KIND, &[cluster("a", vec![])], &[]);
+    let pack = rule(
+        "state = 'ACTIVE' and (zones = 3 or brokers = 2) and kafka_version is null \
+         and coalesce(open_monitoring, true) and cpu_percent_p95 < 25",
+        "",
+    );
+    let evaluation = judged(&pack, &tables, None).await;
+    assert_eq!(evaluation.unknown[0].missing, ["cpu_percent_p95"]);
+}
+
+#[tokio::test]
 async fn only_the_newest_inventory_is_judged() {
     let yesterday = ("day", Cell::Day(day("2026-05-19")));
     let elsewhere = ("region", Cell::Text("eu-west-1"));
