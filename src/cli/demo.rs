@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use super::{End, Failure, block_on, findings, note, open_store, plan, print, print_json};
+use super::{End, Failure, block_on, findings, note, open_store, plan, print, print_json, stop};
 use crate::config::Config;
 use crate::model::Usd;
 use crate::model::finding::FindingRecord;
@@ -118,7 +118,7 @@ async fn demo(arguments: &Arguments, folder: &Path) -> Result<End, Failure> {
     print(shown(&summary, &records))?;
     print(whereabouts(arguments, &sandbox, &path))?;
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
+        stop = stop() => stop?,
         _ = daemon.wait() => note("the daemon ended"),
     }
     if let Some(id) = daemon.id().and_then(|id| i32::try_from(id).ok()) {

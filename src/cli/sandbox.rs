@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::{End, Failure, block_on, note, print};
+use super::{End, Failure, block_on, note, print, stop};
 use crate::sandbox::{Clock, Faults, Options, Sandbox};
 
 /// Run a simulated AWS data platform that speaks AWS's own wire protocols
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             sandbox.url(),
             crate::sandbox::ACCESS_KEY_ID
         ));
-        tokio::signal::ctrl_c().await?;
+        stop().await?;
         sandbox.stop().await;
         Ok(End::Done)
     })

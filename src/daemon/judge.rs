@@ -127,7 +127,7 @@ impl Daemon {
         reads: &Reads,
         now: Timestamp,
     ) -> Result<(FindingChanges, Vec<FindingRecord>), StoreError> {
-        let settled_through = self.snapshot().cost.settled_day;
+        let settled_through = tell::settled_through(&self.store, watch, now)?;
         let failed: HashSet<&str> = evaluation
             .results
             .iter()

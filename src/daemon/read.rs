@@ -199,9 +199,9 @@ impl Daemon {
                 read.push((kind.table, format!("{}/{}", scope.account.id, scope.region)));
             }
         }
-        all.commit(now).await?;
+        self.commit(all, now).await?;
         for writer in writers.into_values() {
-            writer.commit(now).await?;
+            self.commit(writer, now).await?;
         }
         self.store.state.transaction(|tx| {
             read.iter().try_for_each(|(table, partition)| tx.note_read(table, partition, now))
@@ -280,7 +280,7 @@ impl Daemon {
                 Err(cloudwatch::Error::Sink(error)) => return Err(store_error(error)),
             }
         }
-        writer.commit(now).await?;
+        self.commit(writer, now).await?;
         // Only now: what is noted as read is there.
         self.store
             .state
@@ -353,6 +353,15 @@ impl Daemon {
             Some(error) => Err(error),
             None => Ok(sink.report),
         }
+    }
+
+    /// Makes what a writer holds visible, and measures how long that took.
+    async fn commit(&self, writer: Writer, now: Timestamp) -> Result<(), StoreError> {
+        let begun = self.now();
+        writer.commit(now).await?;
+        let took = self.now().duration_since(begun).unsigned_abs();
+        self.snapshot().store.write_duration.observe(took);
+        Ok(())
     }
 
     /// Notes how the reading of one scope ended.
@@ -523,23 +532,24 @@ impl BillSink<'_> {
         if readings.is_empty() || self.error.is_some() {
             return;
         }
-        if let Err(error) = keep_bills(&self.daemon.store, &readings, self.now).await {
+        if let Err(error) = keep_bills(self.daemon, &readings, self.now).await {
             self.error = Some(error);
         }
     }
 }
 
 async fn keep_bills(
-    store: &Store,
+    daemon: &Daemon,
     readings: &[ViewReading],
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let store = &daemon.store;
     let mut writer = store.lake.writer("cost").await?;
     let bills = || readings.iter().flat_map(|reading| &reading.bills);
     for bill in bills() {
         writer.replace_bill(bill).await?;
     }
-    writer.commit(now).await?;
+    daemon.commit(writer, now).await?;
     store.state.transaction(|tx| {
         for bill in bills() {
             tx.note_days(&day_reads(bill, now))?;

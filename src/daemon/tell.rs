@@ -10,7 +10,7 @@ use crate::aws::LedgerSnapshot;
 use crate::aws::ledger::LATENCY_BUCKETS;
 use crate::insights::rules::Evaluation;
 use crate::model::finding::FindingStatus;
-use crate::model::time::{Month, day_of};
+use crate::model::time::{DayState, Month, day_of};
 use crate::model::{Day, Usd};
 use crate::publishers::prometheus::Snapshot;
 use crate::publishers::prometheus::snapshot::{
@@ -39,6 +39,17 @@ pub(super) fn recall(store: &Store, snapshot: &mut Snapshot) -> Result<(), Store
         }
     }
     Ok(())
+}
+
+/// The newest day whose cost is settled, if there is one.
+pub(super) fn settled_through(
+    store: &Store,
+    watch: &Watch,
+    now: Timestamp,
+) -> Result<Option<Day>, StoreError> {
+    let settle_days = i32::try_from(watch.config.store.settle_days).unwrap_or(i32::MAX);
+    let days = store.state.day_statuses(now, settle_days)?;
+    Ok(days.into_iter().filter(|day| day.state >= DayState::Settled).map(|day| day.read.day).max())
 }
 
 /// Counts an evaluation for the metrics.
@@ -130,8 +141,9 @@ impl Daemon {
         sources: &[SourceReport],
     ) -> Result<(), StoreError> {
         if let Some(config) = &watch.config.slack {
+            let settled_through = settled_through(&self.store, watch, self.now())?;
             for source in sources {
-                self.tell_source(config, source)?;
+                self.tell_source(config, source, settled_through)?;
             }
         }
         self.observe(watch).await?;
@@ -141,9 +153,13 @@ impl Daemon {
 
     /// One message for an outage: written when it begins, changed while it lasts, closed when it
     /// ends.
-    fn tell_source(&self, config: &slack::Config, report: &SourceReport) -> Result<(), StoreError> {
+    fn tell_source(
+        &self,
+        config: &slack::Config,
+        report: &SourceReport,
+        settled_through: Option<Day>,
+    ) -> Result<(), StoreError> {
         let now = self.now();
-        let settled_through = self.snapshot().cost.settled_day;
         let fact = format!("outage.{}", report.source);
         let last_success = self
             .snapshot()

@@ -157,7 +157,9 @@ fn listed(findings: &[&Finding], most: usize, line: impl Fn(&Finding) -> String)
     let (first, rest) = findings.split_at(shown);
     let mut lines: Vec<_> = first.iter().map(|finding| line(finding)).collect();
     if !rest.is_empty() {
-        lines.push(format!("• {} more: {}", rest.len(), usd(saving(rest))));
+        let sum = saving(rest);
+        let figure = if sum.0.is_zero() { "no figure".to_owned() } else { usd(sum) };
+        lines.push(format!("• {} more: {figure}", rest.len()));
     }
     lines
 }
