@@ -22,6 +22,8 @@
 //! );
 //! ```
 
+mod secrecy;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -31,6 +33,7 @@ use std::path::{Path, PathBuf};
 use granit_parser::{Event, Parser, ScalarStyle};
 use rust_decimal::Decimal;
 
+use self::secrecy::{is_named_secret, looks_secret, may_hold_secret};
 use crate::model::time::Span;
 use crate::model::{Day, Usd};
 
@@ -71,6 +74,7 @@ impl Node {
     pub fn describe(&self) -> String {
         match &self.content {
             Content::Null => "nothing".to_owned(),
+            Content::Scalar { text, .. } if looks_secret(text) => "a secret".to_owned(),
             Content::Scalar { text, .. } => format!("`{}`", shorten(text)),
             Content::List(items) => format!("a list of {}", items.len()),
             Content::Map(_) => "a mapping".to_owned(),
@@ -145,9 +149,10 @@ impl Reader {
         }
     }
 
-    /// Notes a problem and goes on.
+    /// Notes a problem and goes on. The line is repeated, unless it may hold a secret.
     pub fn problem(&mut self, place: Place, message: impl Into<String>) {
-        let source = self.lines.get(place.line.saturating_sub(1)).cloned().unwrap_or_default();
+        let line = self.lines.get(place.line.saturating_sub(1));
+        let source = line.filter(|line| !may_hold_secret(line)).cloned().unwrap_or_default();
         let message = message.into();
         self.problems.push(Problem { file: self.file.clone(), place, message, source });
     }
@@ -160,13 +165,14 @@ impl Reader {
 
     /// Notes that `node` is not what `path` wants, and goes on.
     pub fn expected<T>(&mut self, node: &Node, path: &str, expected: &str) -> Option<T> {
-        self.problem(node.place, format!("`{path}` must be {expected}, not {}", node.describe()));
+        if path.rsplit('.').next().is_some_and(is_named_secret) {
+            // What stands there instead may be the secret, in another shape.
+            self.secret_problem(node.place, format!("`{path}` must be {expected}"));
+        } else {
+            let is = node.describe();
+            self.problem(node.place, format!("`{path}` must be {expected}, not {is}"));
+        }
         None
-    }
-
-    /// Dotted paths of all settings that were asked for, lists as `accounts[]`.
-    pub fn asked(&self) -> &BTreeSet<String> {
-        &self.asked
     }
 }
 
@@ -192,6 +198,19 @@ pub fn read<T>(
             Err(Problems(reader.problems))
         }
     }
+}
+
+/// All settings that `read` asks of `text`, whatever is wrong with it: dotted paths, lists as
+/// `accounts[]`.
+pub fn asked<T>(
+    text: &str,
+    read: impl FnOnce(&Node, &mut Reader) -> Option<T>,
+) -> BTreeSet<String> {
+    let mut reader = Reader::new("", text);
+    if let Some(root) = parse(text, &mut reader) {
+        read(&root, &mut reader);
+    }
+    reader.asked
 }
 
 /// Something that a node can be read as.
@@ -301,19 +320,13 @@ impl<'n> Fields<'n> {
             };
             let message = format!("unknown setting `{path}`; {help}");
             // A secret under a mistyped name is still a secret.
-            if [Some(key.name.as_str()), nearest].into_iter().flatten().any(names_a_secret) {
+            if [Some(key.name.as_str()), nearest].into_iter().flatten().any(is_named_secret) {
                 reader.secret_problem(key.place, message);
             } else {
                 reader.problem(key.place, message);
             }
         }
     }
-}
-
-/// Whether a setting of that name may hold a secret.
-fn names_a_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["token", "secret", "password", "passwd", "webhook", "key"].iter().any(|it| name.contains(it))
 }
 
 /// The known name that `name` was most likely meant to be, if one is near enough.
@@ -361,7 +374,10 @@ pub fn one_of(
     let help = nearest(text, names.iter().copied())
         .map(|name| format!("; did you mean `{name}`?"))
         .unwrap_or_default();
-    reader.expected(node, path, &format!("one of {}{help}", names.join(", ")))
+    let is = node.describe();
+    let message = format!("`{path}` must be one of {}, not {is}{help}", names.join(", "));
+    reader.problem(node.place, message);
+    None
 }
 
 macro_rules! read_scalar {

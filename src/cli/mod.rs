@@ -15,6 +15,7 @@ mod sandbox;
 mod version;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -82,27 +83,34 @@ enum Command {
     Version(version::Arguments),
 }
 
+/// What a command was asked for cannot be: an unknown rule, a query that is not SQL.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);
+
 /// Where the configuration is.
 #[derive(Debug, Args)]
 pub struct ConfigPath {
-    /// Configuration file
-    #[arg(
-        long,
-        short,
-        env = "CENTIME_CONFIG",
-        default_value = "centime.yaml",
-        value_name = "PATH"
-    )]
-    config: PathBuf,
+    /// Configuration file [default: centime.yaml]
+    #[arg(long, short, env = "CENTIME_CONFIG", value_name = "PATH")]
+    config: Option<PathBuf>,
 }
 
 impl ConfigPath {
     fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.config)?)
+        Ok(Config::load(self.path())?)
+    }
+
+    /// The configuration, or `None` where nobody named one and there is none in this folder.
+    fn load_if_there(&self) -> Result<Option<Config>, Failure> {
+        if self.config.is_none() && !self.path().exists() {
+            return Ok(None);
+        }
+        self.load().map(Some)
     }
 
     fn path(&self) -> &Path {
-        &self.config
+        self.config.as_deref().unwrap_or(Path::new("centime.yaml"))
     }
 }
 
@@ -130,11 +138,27 @@ pub fn main() -> ExitCode {
                 return End::Done.into();
             }
             let _ = writeln!(io::stderr(), "centime: {failure}");
-            let misused = failure.downcast_ref::<crate::config::ConfigError>().is_some()
-                || failure.downcast_ref::<crate::yaml::Problems>().is_some();
-            if misused { End::Misused.into() } else { End::Failed.into() }
+            if is_misuse(&*failure) { End::Misused.into() } else { End::Failed.into() }
         }
     }
+}
+
+/// Whether the operator's own words are wrong: an argument, the configuration, a rule.
+fn is_misuse(failure: &(dyn std::error::Error + 'static)) -> bool {
+    use crate::aws::Error::Config as Incomplete;
+    use daemon::Error as Daemon;
+    failure.is::<Misuse>()
+        || failure.is::<crate::config::ConfigError>()
+        || failure.is::<crate::yaml::Problems>()
+        || matches!(
+            failure.downcast_ref::<Daemon>(),
+            Some(Daemon::Config(_) | Daemon::Rules(_) | Daemon::Aws(Incomplete(_)))
+        )
+}
+
+/// An address and port of an argument.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, such as 127.0.0.1:9155".to_owned())
 }
 
 fn is_broken_pipe(error: &io::Error) -> bool {
@@ -143,7 +167,7 @@ fn is_broken_pipe(error: &io::Error) -> bool {
 
 /// The store of a configuration, for reading, also beside a running daemon.
 fn open_store(config: &Config) -> Result<Store, Failure> {
-    Ok(Store::open_read_only(&config.store, daemon::tables())?)
+    Ok(Store::open_read_only(&config.store, daemon::tables(), config.cost.settle_days)?)
 }
 
 /// Prints text, with a line break at its end.

@@ -2,6 +2,7 @@
 //!
 //! `centime.example.yaml` holds every setting with its default, and a test compares it with this.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::model::Ownership;
@@ -87,7 +88,7 @@ impl Config {
 
     fn read(root: &Node, reader: &mut Reader) -> Option<Self> {
         let mut fields = Fields::of(root, "", reader)?;
-        let aws = fields.required("aws", reader);
+        let aws = fields.or("aws", aws::Config::default(), reader);
         let services = read_services(&mut fields, reader);
         let tags = read_tags(&mut fields, reader);
         let cost = fields.or("cost", sources::cost_explorer::Config::default(), reader);
@@ -100,7 +101,6 @@ impl Config {
         let slack = fields.optional("slack", reader);
         let log = read_log(&mut fields, reader);
         fields.finish(reader);
-        let aws: aws::Config = aws?;
         let mut tags = tags?;
         for account in &aws.accounts {
             if let Some(environment) = &account.environment {
@@ -121,6 +121,15 @@ impl Config {
             slack,
             log: log?,
         })
+    }
+
+    /// Every setting there is, as a dotted path; those of a list's items as `accounts[].id`.
+    pub fn settings() -> BTreeSet<String> {
+        // Settings of what may be left out are asked for where it stands.
+        let text = "{ aws: { accounts: [{}], billing_account: {}, retry: {}, timeouts: {} }, \
+                    cost: {}, usage: {}, rules: {}, schedule: {}, store: {}, prometheus: {}, \
+                    web: {}, slack: {} }";
+        yaml::asked(text, Self::read)
     }
 
     /// Watched services, in their usual order.
@@ -202,3 +211,6 @@ fn read_log(fields: &mut Fields<'_>, reader: &mut Reader) -> Option<Log> {
     fields.finish(reader);
     Some(Log { format, level })
 }
+
+#[cfg(test)]
+mod tests;

@@ -246,7 +246,7 @@ impl Daemon {
     ) -> Result<Arc<Self>, Error> {
         let health_clock = Arc::clone(&clock);
         let health = Arc::new(Health::new(move || health_clock()));
-        let store = Store::open(&config.store, tables())?;
+        let store = Store::open(&config.store, tables(), config.cost.settle_days)?;
         health.store_is_open();
         let now = clock();
         let month = Month::of(day_of(now));
@@ -340,13 +340,22 @@ impl Daemon {
         let now = self.now();
         let is_good = match loaded {
             Ok(watch) => {
-                if watch.config.store != self.watch().config.store
-                    || watch.config.web != self.watch().config.web
-                    || watch.config.aws.monthly_cap != self.watch().config.aws.monthly_cap
-                {
-                    tracing::warn!(
-                        "store, web and aws.monthly_cap are taken when centime starts; restart it"
-                    );
+                let current = self.watch();
+                let (old, new) = (&current.config, &watch.config);
+                for (setting, is_changed) in [
+                    ("store", new.store != old.store),
+                    ("web", new.web != old.web),
+                    ("prometheus", new.prometheus != old.prometheus),
+                    ("log", new.log != old.log),
+                    ("cost.settle_days", new.cost.settle_days != old.cost.settle_days),
+                    ("aws.monthly_cap", new.aws.monthly_cap != old.aws.monthly_cap),
+                ] {
+                    if is_changed {
+                        tracing::warn!(
+                            setting,
+                            "changed, but it is taken when centime starts: restart it"
+                        );
+                    }
                 }
                 self.snapshot().program = program(&watch.config, now);
                 self.watch.store(Arc::new(watch));
@@ -374,7 +383,7 @@ fn program(config: &Config, now: Timestamp) -> Program {
         }),
         config: Some(ConfigFacts {
             cost_basis: if config.cost.net { "net_amortized" } else { "amortized" }.to_owned(),
-            settle_lag: crate::model::time::Span::days(u64::from(config.store.settle_days)),
+            settle_lag: crate::model::time::Span::days(u64::from(config.cost.settle_days)),
         }),
         reload_successful: Some(true),
         config_loaded: Some(now),

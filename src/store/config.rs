@@ -16,8 +16,6 @@ const SHORTEST_ROWS: Span = Span::days(35);
 pub struct Config {
     /// Folder of the lake and the state. `centime-data` unless set.
     pub directory: PathBuf,
-    /// A day's cost can settle that many days after it (`DayState`). 2 unless set.
-    pub settle_days: u32,
     pub retention: Retention,
     pub versions: Versions,
 }
@@ -48,7 +46,6 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             directory: PathBuf::from("centime-data"),
-            settle_days: 2,
             retention: Retention {
                 usage: Span::days(400),
                 resources: Span::days(400),
@@ -81,13 +78,6 @@ impl Read for Config {
         let default = Self::default();
         let mut fields = Fields::of(node, path, reader)?;
         let directory = fields.or("directory", default.directory, reader);
-        let settle_days = fields.or("settle_days", default.settle_days, reader);
-        if !(1..=10).contains(&settle_days) {
-            reader.problem(
-                fields.place_of("settle_days"),
-                format!("`{path}.settle_days` must be from 1 to 10"),
-            );
-        }
         let retention = fields.section("retention", reader).map(|mut fields| {
             let was = default.retention;
             let retention = Retention {
@@ -109,7 +99,7 @@ impl Read for Config {
             versions
         });
         fields.finish(reader);
-        Some(Self { directory, settle_days, retention: retention?, versions: versions? })
+        Some(Self { directory, retention: retention?, versions: versions? })
     }
 }
 
@@ -152,10 +142,9 @@ mod tests {
         assert_eq!(config.directory, PathBuf::from("/srv"));
         assert_eq!(config.versions_of("usage"), Span::days(3));
         assert_eq!(config.versions_of("cost"), Span::days(400));
-        let problems = read("retention: { usage: 2d, costs: 3d }\nsettle_days: 0\n").unwrap_err();
+        let problems = read("retention: { usage: 2d, costs: 3d }\n").unwrap_err();
         let text = problems.to_string();
         assert!(text.contains("`store.retention.usage` must be at least 35d, not 2d"), "{text}");
         assert!(text.contains("unknown setting `store.retention.costs`"), "{text}");
-        assert!(text.contains("`store.settle_days` must be from 1 to 10"), "{text}");
     }
 }

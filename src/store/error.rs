@@ -14,6 +14,14 @@ pub enum StoreError {
     #[error("{} is in use by another centime (process {process}): stop it, or choose another `store.directory`", directory.display())]
     Locked { directory: PathBuf, process: String },
 
+    /// The folder cannot be made or written.
+    #[error(
+        "the store {} cannot be written: {source}; let the user that centime runs as write there, \
+         or choose another `store.directory`",
+        directory.display()
+    )]
+    Folder { directory: PathBuf, source: std::io::Error },
+
     /// A command that only reads found nothing to read.
     #[error("there is no data in {}: `centime collect` fills it", directory.display())]
     Nothing { directory: PathBuf },

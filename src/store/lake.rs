@@ -23,7 +23,7 @@ use jiff::Timestamp;
 
 use super::schema::{arrow_schema, delta_field};
 use super::writer::Writer;
-use super::{Config, StoreError, files};
+use super::{Config, StoreError, files, refusal};
 use crate::model::Table;
 
 /// Changed when a table's meaning changes so that an older centime would read it wrongly.
@@ -177,12 +177,9 @@ pub async fn read_only_query(
     let options =
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let query = |error: datafusion::error::DataFusionError| {
-        let text = error.strip_backtrace();
-        let refused = ["DDL not supported", "DML not supported", "Statement not supported"];
-        if refused.iter().any(|start| text.contains(start)) {
-            return StoreError::Query("only reading is allowed: SELECT, EXPLAIN".to_owned());
-        }
-        StoreError::Query(text)
+        let catalog = context.catalog("datafusion").and_then(|it| it.schema("public"));
+        let tables = catalog.map(|schema| schema.table_names()).unwrap_or_default();
+        StoreError::Query(refusal::words(&error.strip_backtrace(), &tables))
     };
     let frame = context.sql_with_options(sql, options).await.map_err(query)?;
     let schema: SchemaRef = Arc::clone(frame.schema().inner());

@@ -25,7 +25,7 @@ impl Lock {
             .read(true)
             .write(true)
             .open(&path)
-            .map_err(StoreError::at(&path))?;
+            .map_err(|source| StoreError::Folder { directory: directory.to_owned(), source })?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -17,6 +17,7 @@ mod files;
 pub mod lake;
 mod lock;
 mod maintain;
+mod refusal;
 pub mod render;
 pub mod rows;
 pub mod schema;
@@ -56,22 +57,24 @@ pub struct Store {
 
 impl Store {
     /// Opens `config.directory` for reading and writing, and creates it when it is not there.
-    /// `tables` are all that the lake can hold.
+    /// `tables` are all that the lake can hold; a day's cost can settle `settle_days` after it
+    /// ([`DayState`](crate::model::time::DayState)).
     ///
     /// # Errors
     ///
     /// [`StoreError::Locked`] when another centime writes there, [`StoreError::Newer`] when a newer
     /// one did, [`StoreError::Corrupt`] when the state is damaged.
-    pub fn open(config: &Config, tables: Vec<Table>) -> Result<Self, StoreError> {
+    pub fn open(config: &Config, tables: Vec<Table>, settle_days: u32) -> Result<Self, StoreError> {
         let directory = &config.directory;
         let lake = directory.join("lake");
-        std::fs::create_dir_all(&lake).map_err(StoreError::at(&lake))?;
+        std::fs::create_dir_all(&lake)
+            .map_err(|source| StoreError::Folder { directory: directory.clone(), source })?;
         let lock = lock::Lock::take(directory)?;
         Ok(Self {
             state: State::open(&directory.join("state.db"))?,
             lake: Lake::open(&lake, config, tables, false)?,
             directory: directory.clone(),
-            settle_days: settle_days(config),
+            settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
             _lock: Some(Arc::new(lock)),
         })
     }
@@ -81,7 +84,11 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Nothing`] when there is no store yet.
-    pub fn open_read_only(config: &Config, tables: Vec<Table>) -> Result<Self, StoreError> {
+    pub fn open_read_only(
+        config: &Config,
+        tables: Vec<Table>,
+        settle_days: u32,
+    ) -> Result<Self, StoreError> {
         let directory = &config.directory;
         let state = directory.join("state.db");
         if !state.is_file() {
@@ -91,7 +98,7 @@ impl Store {
             state: State::open_read_only(&state)?,
             lake: Lake::open(&directory.join("lake"), config, tables, true)?,
             directory: directory.clone(),
-            settle_days: settle_days(config),
+            settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
             _lock: None,
         })
     }
@@ -154,8 +161,4 @@ impl Store {
             .map_err(|_| StoreError::Interrupted("housekeeping"))??;
         self.lake.maintain(now).await
     }
-}
-
-fn settle_days(config: &Config) -> i32 {
-    i32::try_from(config.settle_days).unwrap_or(i32::MAX)
 }

@@ -26,6 +26,8 @@ crate::kind! {
     }
 }
 
+const SETTLE_DAYS: u32 = 2;
+
 fn all_tables() -> Vec<Table> {
     vec![cost_table(), usage_table(), resources_table(), Kettle::KIND.table()]
 }
@@ -35,7 +37,7 @@ fn config(directory: &Path) -> Config {
 }
 
 fn open(directory: &Path) -> Store {
-    Store::open(&config(directory), all_tables()).unwrap()
+    Store::open(&config(directory), all_tables(), SETTLE_DAYS).unwrap()
 }
 
 /// A second process beside the one that holds the lock.
@@ -313,7 +315,7 @@ async fn a_column_that_came_later_is_null_before() {
     let newer = || {
         let mut table = cost_table();
         table.columns.insert(5, Column::optional("x_colour", Type::Text, "Its colour."));
-        Store::open(&config(directory.path()), vec![table]).unwrap()
+        Store::open(&config(directory.path()), vec![table], SETTLE_DAYS).unwrap()
     };
     let colours = "SELECT x_billing_month, x_colour FROM cost ORDER BY 1";
     let store = newer();
@@ -356,7 +358,7 @@ async fn a_newer_format_is_refused_and_another_type_is_told() {
     drop(store);
     let mut table = cost_table();
     table.columns.last_mut().unwrap().kind = Type::Int;
-    let store = Store::open(&config(directory.path()), vec![table]).unwrap();
+    let store = Store::open(&config(directory.path()), vec![table], SETTLE_DAYS).unwrap();
     let error = store.lake.query("SELECT 1 FROM cost", None).await.unwrap_err();
     assert!(
         error.to_string().contains("column `x_estimated` of table `cost` holds boolean"),
@@ -387,7 +389,7 @@ async fn rows_and_versions_past_their_time_go_and_the_rest_stays() {
     let mut config = config(directory.path());
     config.retention.cost = Span::days(100);
     config.versions.cost = Span::days(10);
-    let store = Store::open(&config, all_tables()).unwrap();
+    let store = Store::open(&config, all_tables(), SETTLE_DAYS).unwrap();
     let lake = &store.lake;
     // In the future: the engine's checkpoints go by the machine's clock.
     let start = at("2126-06-01T00:00Z");
@@ -421,7 +423,7 @@ async fn rows_and_versions_past_their_time_go_and_the_rest_stays() {
     // Once more does nothing, and a fresh process reads it all.
     assert_eq!(lake.maintain(now).await.unwrap(), Maintenance::default());
     drop(store);
-    let store = Store::open(&config, all_tables()).unwrap();
+    let store = Store::open(&config, all_tables(), SETTLE_DAYS).unwrap();
     assert_eq!(totals(&store.lake, None).await, json!([["2126-06", "60"]]));
     assert_eq!(
         totals(&store.lake, Some("2126-07-21T12:00Z")).await,
@@ -487,12 +489,15 @@ async fn sql_reads_every_table_and_changes_none() {
 async fn a_reading_process_works_beside_the_one_that_writes() {
     let directory = tempfile::tempdir().unwrap();
     let settings = config(directory.path());
-    let error = Store::open_read_only(&settings, all_tables()).unwrap_err();
+    let error = Store::open_read_only(&settings, all_tables(), SETTLE_DAYS).unwrap_err();
     assert!(matches!(error, StoreError::Nothing { .. }), "{error}");
 
     let store = open(directory.path());
-    assert!(matches!(Store::open(&settings, all_tables()).unwrap_err(), StoreError::Locked { .. }));
-    let reader = Store::open_read_only(&settings, all_tables()).unwrap();
+    assert!(matches!(
+        Store::open(&settings, all_tables(), SETTLE_DAYS).unwrap_err(),
+        StoreError::Locked { .. }
+    ));
+    let reader = Store::open_read_only(&settings, all_tables(), SETTLE_DAYS).unwrap();
     write(&store.lake, &[bill("2026-02", &["1"])], "2026-02-10T00:00Z").await.unwrap();
     assert_eq!(totals(&reader.lake, None).await, json!([["2026-02", "1"]]));
     assert!(matches!(reader.lake.writer("cost").await.unwrap_err(), StoreError::ReadOnly));
