@@ -140,8 +140,16 @@ impl Source {
     async fn load(&self) -> Result<Credentials, Error> {
         match self {
             Self::Chain(chain) => chain.provide_credentials().await.map_err(|error| {
-                let reason = super::error::chain(&error);
-                Error::Credentials { operation: "the credential chain", reason }
+                let reason = match super::error::chain(&error) {
+                    // The SDK's list of all places, some of them of no concern.
+                    text if text.contains("no credentials found") => {
+                        "none are in the environment, the profile, the container or the instance; \
+                         set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                            .to_owned()
+                    }
+                    text => text.split_whitespace().collect::<Vec<_>>().join(" "),
+                };
+                Error::Credentials { operation: "AWS", reason }
             }),
             Self::Role { sts, role_arn, external_id } => {
                 assume(sts, role_arn, external_id.as_deref()).await

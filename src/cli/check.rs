@@ -1,16 +1,19 @@
 //! `centime check`
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{ConfigPath, End, Failure, note, print, print_json};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::insights::rules;
+use crate::yaml::Problem;
 
 /// Check the configuration and the rules, without calling AWS
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: centime check --config /etc/centime/centime.yaml\n\nPrints every \
-                        problem with its line and how to mend it; exit code 2 when there is one."
+                        problem of the configuration, the rules, the prices and the secrets' files, \
+                        with its line and how to mend it; exit code 2 when there is one."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -20,43 +23,76 @@ pub struct Arguments {
     json: bool,
 }
 
+/// Something to mend, with its place where it has one.
+#[derive(Debug, Serialize)]
+struct Mistake {
+    file: Option<String>,
+    line: Option<usize>,
+    column: Option<usize>,
+    message: String,
+    /// As it is printed: with the line itself.
+    #[serde(skip)]
+    text: String,
+}
+
+impl From<Problem> for Mistake {
+    fn from(problem: Problem) -> Self {
+        let text = problem.to_string();
+        let Problem { file, place, message, .. } = problem;
+        Self { file: Some(file), line: Some(place.line), column: Some(place.column), message, text }
+    }
+}
+
+/// What has no place in a file.
+fn mistake(message: String) -> Mistake {
+    Mistake { file: None, line: None, column: None, text: message.clone(), message }
+}
+
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
-    let mut problems = Vec::new();
+    let mut mistakes: Vec<Mistake> = Vec::new();
     let config = match Config::load(arguments.config.path()) {
         Ok(config) => Some(config),
+        Err(ConfigError::Problems(problems)) => {
+            mistakes.extend(problems.0.into_iter().map(Mistake::from));
+            None
+        }
         Err(error) => {
-            problems.push(error.to_string());
+            mistakes.push(mistake(error.to_string()));
             None
         }
     };
+    // Without a configuration, at least the built-in rules are checked.
     let settings = config.as_ref().map(|config| config.rules.clone()).unwrap_or_default();
-    let pack = rules::load(&settings);
-    if let Err(error) = &pack {
-        problems.push(error.to_string());
-    }
+    let rules = match rules::load(&settings) {
+        Ok((pack, _)) => pack.rules().len(),
+        Err(problems) => {
+            mistakes.extend(problems.0.into_iter().map(Mistake::from));
+            0
+        }
+    };
     let secrets = config.iter().flat_map(|config| config.slack.iter().flat_map(|it| it.secrets()));
     for secret in secrets {
         if let Err(error) = secret.load() {
-            problems.push(error.to_string());
+            mistakes.push(mistake(format!("slack: {error}")));
         }
     }
     if arguments.json {
-        print_json(&serde_json::json!({ "ok": problems.is_empty(), "problems": problems }))?;
-    } else if problems.is_empty() {
-        let rules = pack.map(|(pack, _)| pack.rules().len()).unwrap_or_default();
-        let accounts = config.map(|config| config.aws.accounts.len()).unwrap_or_default();
-        print(format!(
-            "{} is right: {accounts} accounts, {rules} rules",
-            arguments.config.path().display()
-        ))?;
+        print_json(&serde_json::json!({ "ok": mistakes.is_empty(), "problems": mistakes }))?;
+    } else if let Some(config) = config.filter(|_| mistakes.is_empty()) {
+        let path = arguments.config.path().display();
+        let accounts = match config.aws.accounts.len() {
+            0 => "the account of the credential chain".to_owned(),
+            count => counted(count, "account", "accounts"),
+        };
+        print(format!("{path} is right: {accounts}, {}", counted(rules, "rule", "rules")))?;
         note("next: `centime plan` shows what the watching will cost");
     } else {
-        for problem in &problems {
-            note(problem);
+        for mistake in &mistakes {
+            note(&mistake.text);
         }
-        note(format!("{} to mend", counted(problems.len(), "file or secret", "files or secrets")));
+        note(format!("{} to mend", counted(mistakes.len(), "problem", "problems")));
     }
-    Ok(if problems.is_empty() { End::Done } else { End::Misused })
+    Ok(if mistakes.is_empty() { End::Done } else { End::Misused })
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {

@@ -11,8 +11,8 @@ use crate::daemon::{CycleReport, Daemon, Job, Progress, system_clock};
 /// Run one cycle: read everything, judge it, send what is new, exit
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: centime collect --json\n\nExit code 3 when something could not be \
-                        read; what could be is kept."
+    after_help = "Examples:\n  centime collect\n  centime collect --json\n\nExit code 3 when \
+                        something could not be read (what could be is kept), 1 when nothing could."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -37,7 +37,12 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     } else {
         print(summary(&report))?;
     }
-    Ok(if report.is_whole() { End::Done } else { End::Partly })
+    let is_anything_read = report.sources.iter().any(|source| source.rows > 0);
+    Ok(match report.is_whole() {
+        true => End::Done,
+        false if is_anything_read => End::Partly,
+        false => End::Failed,
+    })
 }
 
 /// Shows how far the reading is, where a person looks.
@@ -67,11 +72,17 @@ pub(super) fn summary(report: &CycleReport) -> String {
             "{:14} {} rows from {} scopes{gaps}",
             source.source, source.rows, source.scopes
         ));
+        // One reason is told once, with all that it kept from being read.
+        let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
         for failure in &source.failures {
-            lines.push(format!(
-                "  not read: {}: {} ({})",
-                failure.scope, failure.error, failure.reason
-            ));
+            let (error, reason) = (failure.error.as_str(), failure.reason.as_str());
+            match reasons.iter_mut().find(|it| (it.0, it.1) == (error, reason)) {
+                Some((_, _, scopes)) => scopes.push(&failure.scope),
+                None => reasons.push((error, reason, vec![&failure.scope])),
+            }
+        }
+        for (error, reason, scopes) in reasons {
+            lines.push(format!("  not read ({reason}): {error}: {}", scopes.join(", ")));
         }
         for unread in &source.unread {
             lines.push(format!(

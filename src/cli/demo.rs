@@ -11,7 +11,10 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use super::{End, Failure, block_on, findings, note, open_store, plan, print, print_json, stop};
+use super::{
+    End, Failure, Misuse, address, block_on, findings, note, open_store, plan, print, print_json,
+    stop,
+};
 use crate::config::Config;
 use crate::model::Usd;
 use crate::model::finding::FindingRecord;
@@ -31,17 +34,17 @@ pub struct Arguments {
     /// Print JSON (with --once)
     #[arg(long, requires = "once")]
     json: bool,
-    /// Folder of the demo; made anew. A temporary one unless set
+    /// Folder of the demo, a new one or an earlier demo's; a temporary one unless set
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
     /// Address of the metrics
-    #[arg(long, default_value = "127.0.0.1:9155", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:9155", value_name = "ADDR", value_parser = address)]
     listen: SocketAddr,
-    /// Everything in the platform follows from it
-    #[arg(long, default_value_t = 1)]
+    /// The same number makes the same platform
+    #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Size of the platform
-    #[arg(long, default_value_t = 1)]
+    /// Size of the platform: resources of every kind grow with it
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     scale: u32,
 }
 
@@ -88,6 +91,13 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
 }
 
 async fn demo(arguments: &Arguments, folder: &Path) -> Result<End, Failure> {
+    if !arguments.once {
+        // The daemon takes it; told here, before anything is made.
+        let address = arguments.listen;
+        TcpListener::bind(address).await.map_err(|error| {
+            format!("cannot listen on {address}: {error}; choose another with --listen")
+        })?;
+    }
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let options = Options { seed: arguments.seed, scale: arguments.scale, ..Options::default() };
     let begun = std::time::Instant::now();
@@ -130,30 +140,42 @@ async fn demo(arguments: &Arguments, folder: &Path) -> Result<End, Failure> {
     Ok(End::Done)
 }
 
+/// How a demo's configuration begins.
+const MADE: &str = "# centime on the sandbox's bank, as `centime demo` made it.";
+
 /// Makes the demo's folder: configuration, secret, empty store.
 fn prepare(folder: &Path, sandbox: &Sandbox, listen: SocketAddr) -> Result<PathBuf, Failure> {
     let path = folder.join("centime.yaml");
     let data = folder.join("data");
-    if data.exists() {
-        // Only what an earlier demo made: any other folder is somebody's.
-        if !path.exists() {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: std::io::Error| format!("{path}: {error}; choose another --dir")
+    };
+    // Only what an earlier demo made is made anew: any other folder is somebody's.
+    let token = folder.join("bot-token");
+    if [&data, &path, &token].iter().any(|path| path.exists()) {
+        let made = std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with(MADE));
+        if !made {
+            let folder = folder.display();
             return Err(
-                format!("{} holds something else; choose another --dir", folder.display()).into()
+                Misuse(format!("{folder} is not a demo's folder; choose another --dir")).into()
             );
         }
-        std::fs::remove_dir_all(&data)?;
+        if data.exists() {
+            std::fs::remove_dir_all(&data).map_err(failed(&data))?;
+        }
     }
-    std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join("bot-token"), "xoxb-sandbox")?;
+    std::fs::create_dir_all(folder).map_err(failed(folder))?;
+    std::fs::write(&token, "xoxb-sandbox").map_err(failed(&token))?;
     let yaml = format!(
-        "# centime on the sandbox's bank, as `centime demo` made it.\n{}\
+        "{MADE}\n{}\
          schedule:\n  jitter: 0s\nstore:\n  directory: data\nweb:\n  listen: {listen}\n\
          slack:\n  bot_token_file: bot-token\n  channel: C0COST\n  api_url: {}/slack/api\n\
          log:\n  level: warn\n",
         sandbox::configuration(),
         sandbox.url()
     );
-    std::fs::write(&path, yaml)?;
+    std::fs::write(&path, yaml).map_err(failed(&path))?;
     Ok(path)
 }
 

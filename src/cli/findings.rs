@@ -1,22 +1,27 @@
 //! `centime findings`
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
-use super::{ConfigPath, End, Failure, open_store, print, print_json};
+use super::{ConfigPath, End, Failure, Misuse, note, open_store, print, print_json};
+use crate::insights::rules;
 use crate::model::Usd;
 use crate::model::finding::{FindingRecord, FindingStatus};
+use crate::services::SERVICES;
 
 /// List what could be saved, the largest saving first
 #[derive(Debug, Args)]
-#[command(after_help = "Example: centime findings --service rds --environment dev")]
+#[command(
+    after_help = "Examples:\n  centime findings --service rds --environment dev\n  centime findings --rule rds-idle --long\n\nIt reads what the last cycle kept, and calls nothing."
+)]
 pub struct Arguments {
     #[command(flatten)]
     config: ConfigPath,
     /// Only of this rule
     #[arg(long)]
     rule: Option<String>,
-    /// Only of this service: msk, emr, lambda, rds, s3
-    #[arg(long)]
+    /// Only of this service
+    #[arg(long, value_parser = services())]
     service: Option<String>,
     /// Only in this environment
     #[arg(long)]
@@ -35,10 +40,27 @@ pub struct Arguments {
     json: bool,
 }
 
+/// The services that an argument may name.
+fn services() -> PossibleValuesParser {
+    PossibleValuesParser::new(SERVICES.iter().map(|service| service.name))
+}
+
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     let config = arguments.config.load()?;
     let store = open_store(&config)?;
     let mut records = store.state.findings()?;
+    let kept = records.len();
+    if let Some(id) = &arguments.rule
+        && records.iter().all(|record| record.finding.rule != *id)
+        && let Ok((pack, _)) = rules::load(&config.rules)
+        && pack.rule(id).is_none()
+    {
+        let help = pack.nearest(id).map_or_else(
+            || "`centime rules list` shows all".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        return Err(Misuse(format!("there is no rule `{id}`; {help}")).into());
+    }
     let is = |wanted: &Option<String>, found: Option<&str>| {
         wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
     };
@@ -60,6 +82,9 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
         print_json(&records.iter().map(json).collect::<Vec<_>>())?;
     } else {
         print(table(&records, arguments.long))?;
+        if records.is_empty() && kept > 0 {
+            note(format!("{kept} findings are kept, resolved ones included; none is of this kind"));
+        }
     }
     Ok(End::Done)
 }

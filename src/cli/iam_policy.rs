@@ -7,15 +7,20 @@ use crate::aws::policy::{policies, trust};
 
 /// Print the least privilege that the configuration needs
 #[derive(Debug, Args)]
-#[command(after_help = "Example: centime iam-policy | jq '.policies[0].policy' > centime.json\n\n\
+#[command(
+    after_help = "Example: centime iam-policy --principal arn:aws:iam::123456789012:role/centime\n         centime iam-policy | jq '.policies[0].policy' > policy.json\n\n\
                         Every action only reads. One policy for the principal that centime runs as, \
-                        one for each role of the configuration.")]
+                        one for each role of the configuration."
+)]
 pub struct Arguments {
     #[command(flatten)]
     config: ConfigPath,
     /// ARN that centime runs as: the trust policies of the roles are printed too
     #[arg(long, value_name = "ARN")]
     principal: Option<String>,
+    /// Print JSON, as it always does
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
@@ -42,6 +47,6 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
         })
         .collect();
     print_json(&serde_json::json!({ "policies": policies }))?;
-    note("every action is List, Get or Describe");
+    note("every action only reads: List, Get, Describe; sts:AssumeRole is for the roles named");
     Ok(End::Done)
 }

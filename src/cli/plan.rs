@@ -45,7 +45,13 @@ pub(super) async fn of(config: &Config) -> Result<Plan, Failure> {
     let scopes = scopes.sum::<u64>().max(config.aws.regions.len().max(1) as u64);
     let resources = match open_store(config) {
         Ok(store) => watched_resources(&store, system_clock()()).await?,
-        Err(_) => Vec::new(),
+        // Before the first read the plan rests on assumptions.
+        Err(error)
+            if matches!(error.downcast_ref(), Some(crate::store::StoreError::Nothing { .. })) =>
+        {
+            Vec::new()
+        }
+        Err(error) => return Err(error),
     };
     let estate = if resources.is_empty() {
         Estate::reference()

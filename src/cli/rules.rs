@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigPath, End, Failure, block_on, open_store, print, print_json};
+use super::{ConfigPath, End, Failure, Misuse, block_on, open_store, print, print_json};
 use crate::daemon::{reads, system_clock};
 use crate::insights::prices::PriceBook;
 use crate::insights::rules::{self, Pack, Scene};
@@ -19,9 +19,11 @@ pub enum Command {
     #[command(after_help = "Example: centime rules show msk-underused-brokers")]
     Show(One),
     /// Run the tests inside the rules
-    #[command(after_help = "Example: centime rules test\n\nExit code 3 when a test fails.")]
+    #[command(
+        after_help = "Examples:\n  centime rules test\n  centime rules test rds-idle --json\n\nExit code 3 when a test does not hold."
+    )]
     Test(Test),
-    /// Judge what is kept with one rule, and show every resource with the values that decided
+    /// Try one rule on what is kept: every resource with the values that decided
     #[command(after_help = "Example: centime rules try rds-idle\n\nNothing is kept or sent.")]
     Try(One),
 }
@@ -66,19 +68,18 @@ struct OptionalConfig {
 
 impl OptionalConfig {
     fn pack(&self) -> Result<(Pack, PriceBook), Failure> {
-        let settings = if self.config.path().exists() {
-            self.config.load()?.rules
-        } else {
-            rules::Config::default()
-        };
-        Ok(rules::load(&settings)?)
+        let config = self.config.load_if_there()?;
+        Ok(rules::load(&config.map(|config| config.rules).unwrap_or_default())?)
     }
 }
 
 /// No rule has that id.
 fn missing(pack: &Pack, id: &str) -> Failure {
-    let help = pack.nearest(id).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    format!("there is no rule `{id}`{help}").into()
+    let help = pack.nearest(id).map_or_else(
+        || "`centime rules list` shows all".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Misuse(format!("there is no rule `{id}`; {help}")).into()
 }
 
 pub fn run(command: &Command) -> Result<End, Failure> {

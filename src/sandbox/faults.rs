@@ -224,8 +224,8 @@ fn unknown(name: &str) -> String {
         .min()
         .filter(|(distance, _)| *distance <= 3);
     match nearest {
-        Some((_, known)) => format!("`{name}` is not a fault; did you mean `{known}`?"),
-        None => format!("`{name}` is not a fault; there are {}", NAMES.join(", ")),
+        Some((_, known)) => format!("there is none of that name; did you mean `{known}`?"),
+        None => format!("there is none of that name; there are {}", NAMES.join(", ")),
     }
 }
 
