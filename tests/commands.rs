@@ -1,5 +1,7 @@
 //! The binary as its user meets it: help, right and wrong words, exit codes, JSON, ways out.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is a test's message")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
