@@ -57,7 +57,7 @@ fn kind() -> &'static Kind {
 fn function(number: usize) -> Resource {
     let details = kind().details.iter().map(|column| match column.name {
         "runtime" => "python3.12".into(),
-        "architecture" => if number % 3 == 0 { "arm64" } else { "x86_64" }.into(),
+        "architecture" => if number.is_multiple_of(3) { "arm64" } else { "x86_64" }.into(),
         "memory_mib" => Value::Int(128 << (number % 6)),
         "timeout_seconds" => Value::Int(number as i64 % 900),
         "ephemeral_mib" => Value::Int(512),
@@ -96,15 +96,13 @@ fn pack(count: usize, when: impl Fn(usize) -> String, saving: &str, book: &Price
             (format!("measured-{number}.yaml"), text)
         })
         .collect();
-    let builtin: Vec<String> =
-        Pack::builtin().rules().iter().map(|rule| rule.id.clone()).collect();
+    let builtin: Vec<String> = Pack::builtin().rules().iter().map(|rule| rule.id.clone()).collect();
     Pack::load(&files, &builtin, book).map_err(|problems| problems.to_string()).unwrap()
 }
 
 async fn of_usage() -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
-    let config =
-        store::Config { directory: folder.path().to_owned(), ..store::Config::default() };
+    let config = store::Config { directory: folder.path().to_owned(), ..store::Config::default() };
     let store = Store::open(&config, daemon::tables()).unwrap();
     let today = day_of(now());
     let functions = ROWS / METRICS.len() / 24 / DAYS + 1;

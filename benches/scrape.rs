@@ -28,8 +28,7 @@ const REQUESTS: usize = 2_000;
 fn main() {
     println!("{}\n", support::machine());
     let snapshot = snapshot();
-    let exposition =
-        Arc::new(Exposition::new(Config { label_values: 50, resources: SERIES }));
+    let exposition = Arc::new(Exposition::new(Config { label_values: 50, resources: SERIES }));
     let begun = Instant::now();
     let published = exposition.publish(&snapshot);
     let publishing = begun.elapsed();

@@ -57,10 +57,12 @@ impl Sandbox {
     }
 
     /// A command of centime that finds this sandbox where it looks for AWS, and its configuration.
+    /// Of the bill it reads a little: how long it is does not depend on what is measured here.
     pub fn command(&self, folder: &Path, arguments: &[&str], history: &str) -> Command {
         let path = folder.join("centime.yaml");
         let yaml = format!(
             "{}  monthly_cap: 100000\nschedule:\n  jitter: 0s\nusage:\n  history: {history}\n\
+             cost:\n  views: [account_service]\n  history_months: 1\n\
              store:\n  directory: data\nweb:\n  listen: 127.0.0.1:0\nlog:\n  format: json\n",
             centime::sandbox::configuration(),
         );
@@ -169,9 +171,11 @@ pub fn table(rows: &[Vec<String>]) {
             .iter()
             .zip(&widths)
             .enumerate()
-            .map(|(at, (cell, width))| {
-                if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-            })
+            .map(
+                |(at, (cell, width))| {
+                    if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                },
+            )
             .collect();
         println!("| {} |", cells.join(" | "));
         if number == 0 {

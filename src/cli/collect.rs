@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{ConfigPath, End, Failure, block_on, logging, print, print_json};
+use super::{ConfigPath, End, Failure, block_on, logging, memory, print, print_json};
 use crate::daemon::{CycleReport, Daemon, Job, Progress, system_clock};
 
 /// Run one cycle: read everything, judge it, send what is new, exit
@@ -23,6 +23,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
+    memory::be_frugal();
     let config = arguments.config.load()?;
     logging::start(&config.log);
     let path = arguments.config.path().to_owned();

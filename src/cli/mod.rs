@@ -7,6 +7,7 @@ mod demo;
 mod findings;
 mod iam_policy;
 mod logging;
+mod memory;
 mod plan;
 mod query;
 mod rules;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ConfigPath, End, Failure, block_on, collect, logging};
+use super::{ConfigPath, End, Failure, block_on, collect, logging, memory};
 use crate::daemon::{self, Daemon, system_clock};
 
 /// Run the daemon: read at the scheduled times, serve metrics, send messages
@@ -18,6 +18,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
+    memory::be_frugal();
     let config = arguments.config.load()?;
     logging::start(&config.log);
     if let Some(limits) = config.slack.as_ref().and_then(|slack| slack.limits()) {

@@ -232,6 +232,8 @@ impl Daemon {
                 Err(error) => tracing::error!(%error, "housekeeping failed"),
             }
         }
+        // Until the next cycle nobody needs the tables' logs in memory.
+        self.store.lake.rest().await;
     }
 }
 
