@@ -103,7 +103,7 @@ fn pack(count: usize, when: impl Fn(usize) -> String, saving: &str, book: &Price
 async fn of_usage() -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let config = store::Config { directory: folder.path().to_owned(), ..store::Config::default() };
-    let store = Store::open(&config, daemon::tables()).unwrap();
+    let store = Store::open(&config, daemon::tables(), 2).unwrap();
     let today = day_of(now());
     let functions = ROWS / METRICS.len() / 24 / DAYS + 1;
     let resources: Vec<Resource> = (0..functions).map(function).collect();
