@@ -200,7 +200,13 @@ impl Fake {
         let fake = Arc::new(Self { calls: Mutex::default(), behaviour: Box::new(behaviour) });
         let router = Router::new().fallback(answer).with_state(fake.clone());
         let config = crate::sources::tests::serve(router).await;
-        (fake, Client::new(&config))
+        // Tests run beside each other, and what one uses up of the SDK's quota of retries must not
+        // be missing in another.
+        let quota = config.endpoint_url().unwrap_or_default().to_owned();
+        let config = aws_sdk_cloudwatch::config::Builder::from(&config)
+            .retry_partition(aws_sdk_cloudwatch::config::retry::RetryPartition::new(quota))
+            .build();
+        (fake, Client::from_conf(config))
     }
 
     fn calls(&self) -> Vec<Call> {
