@@ -373,7 +373,7 @@ def main():
     # A wrong secret: nothing is read, and it is no question of permissions.
     stolen = Installation(options.centime, {**environment, "AWS_SECRET_ACCESS_KEY": "x" * 40})
     code, inventory = stolen.collect()
-    check("exit code with a wrong secret", code, 3)
+    check("exit code with a wrong secret", code, 1)
     check("reasons with a wrong secret", {it["reason"] for it in inventory["failures"]}, {"config"})
     told = {it["error"] for it in inventory["failures"]}
     check("faults with a wrong secret", [text for text in told if "SignatureDoesNotMatch" not in text], [])

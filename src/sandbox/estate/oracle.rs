@@ -236,6 +236,7 @@ impl Oracle {
             id,
             all(&[
                 on,
+                Some(reader.age(cluster.meta.created) >= 1.0),
                 min(&enough(values("IsIdle", 1), 20)).map(|idle| idle == 1.0),
                 Some(!serves && !tagged(tags, &["notebook", "interactive"])),
             ]),

@@ -146,7 +146,7 @@ impl Build {
             },
             &[
                 Role::Near("emr-no-auto-termination", "transient: it ends with its last step"),
-                Role::Unknown("emr-idle-cluster", "began four hours ago"),
+                Role::Near("emr-idle-cluster", "began four hours ago: too young to be judged"),
             ],
         );
     }
