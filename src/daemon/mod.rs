@@ -141,6 +141,20 @@ pub struct SourceReport {
     pub unread: Vec<Unread>,
 }
 
+impl SourceReport {
+    /// Of a source that is about to read `scopes`.
+    fn new(job: Job, scopes: usize) -> Self {
+        Self {
+            source: job.source(),
+            scopes,
+            rows: 0,
+            failures: Vec::new(),
+            gaps: 0,
+            unread: Vec::new(),
+        }
+    }
+}
+
 /// Requests about single resources that failed for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unread {
@@ -338,7 +352,7 @@ impl Daemon {
             Err(error) => Err(error.into()),
         };
         let now = self.now();
-        let is_good = match loaded {
+        match loaded {
             Ok(watch) => {
                 let current = self.watch();
                 let (old, new) = (&current.config, &watch.config);
@@ -360,15 +374,12 @@ impl Daemon {
                 self.snapshot().program = program(&watch.config, now);
                 self.watch.store(Arc::new(watch));
                 tracing::info!(configuration = %self.path.display(), "reloaded");
-                true
             }
             Err(error) => {
                 tracing::error!(%error, "the new configuration is refused, the old one stays");
                 self.snapshot().program.reload_successful = Some(false);
-                false
             }
-        };
-        tracing::debug!(is_good, "reload done");
+        }
         self.publish().await;
     }
 }

@@ -77,14 +77,7 @@ impl Daemon {
                 }
             }
         }
-        let mut report = SourceReport {
-            source: Job::Inventory.source(),
-            scopes: scopes.len(),
-            rows: 0,
-            failures: Vec::new(),
-            gaps: 0,
-            unread: Vec::new(),
-        };
+        let mut report = SourceReport::new(Job::Inventory, scopes.len());
         let total = scopes.len();
         // Boxed one by one: a closure over them would tie the compiler's hands about lifetimes.
         let mut calls = Vec::with_capacity(total);
@@ -212,14 +205,7 @@ impl Daemon {
     pub(super) async fn read_usage(&self, watch: &Watch) -> Result<SourceReport, StoreError> {
         let now = self.now();
         let config = &watch.config.usage;
-        let mut report = SourceReport {
-            source: Job::Usage.source(),
-            scopes: 0,
-            rows: 0,
-            failures: Vec::new(),
-            gaps: 0,
-            unread: Vec::new(),
-        };
+        let mut report = SourceReport::new(Job::Usage, 0);
         let mut writer = self.store.lake.writer("usage").await?;
         let mut due = Vec::new();
         for scope in watch.access.scopes() {
@@ -315,14 +301,7 @@ impl Daemon {
         let today = day_of(now);
         let config = &watch.config.cost;
         let accounts: Vec<String> = watch.account_names().into_keys().collect();
-        let mut report = SourceReport {
-            source: Job::Cost.source(),
-            scopes: 0,
-            rows: 0,
-            failures: Vec::new(),
-            gaps: 0,
-            unread: Vec::new(),
-        };
+        let mut report = SourceReport::new(Job::Cost, 0);
         let explorer = match CostExplorer::open(&watch.access, config, accounts).await {
             Ok(explorer) => explorer,
             Err(error) => {

@@ -152,11 +152,7 @@ impl Daemon {
     /// Tasks whose time came since they last began.
     fn missed(&self) -> Vec<Task> {
         let now = self.now();
-        self.next_times(now)
-            .into_iter()
-            .filter(|(_, at)| *at <= now)
-            .map(|(task, _)| task)
-            .collect()
+        due(&self.next_times(now), now)
     }
 
     /// When each task is to begin next; in the past when that was missed.
@@ -185,18 +181,14 @@ impl Daemon {
     async fn wait(&self) -> Vec<Task> {
         loop {
             let now = self.now();
-            let due: Vec<_> = self
-                .next_times(now)
-                .into_iter()
-                .filter(|(_, at)| *at <= now)
-                .map(|(task, _)| task)
-                .collect();
+            let times = self.next_times(now);
+            let due = due(&times, now);
             if !due.is_empty() {
                 let jitter = self.watch().config.schedule.jitter.duration();
                 tokio::time::sleep(part_of(jitter, now)).await;
                 return due;
             }
-            let next = self.next_times(now).into_values().min();
+            let next = times.into_values().min();
             let wait = next.map_or(LONGEST_WAIT, |at| at.duration_since(now).unsigned_abs());
             tokio::time::sleep(wait.clamp(Duration::from_millis(10), LONGEST_WAIT)).await;
         }
@@ -235,6 +227,11 @@ impl Daemon {
         // Until the next cycle nobody needs the tables' logs in memory.
         self.store.lake.rest().await;
     }
+}
+
+/// The tasks whose time has come.
+fn due(times: &BTreeMap<Task, Timestamp>, now: Timestamp) -> Vec<Task> {
+    times.iter().filter(|(_, at)| **at <= now).map(|(task, _)| *task).collect()
 }
 
 /// A part of `most` that differs between processes.

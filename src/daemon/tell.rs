@@ -29,9 +29,9 @@ const UTILIZATION_DAYS: u32 = 14;
 
 /// What the state remembers of earlier processes, so that a restart does not look like an outage.
 pub(super) fn recall(store: &Store, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+    let runs = store.state.last_runs()?;
     for source in &mut snapshot.sources {
-        let runs = store.state.last_runs()?.into_iter().filter(|run| run.source == source.name);
-        for run in runs {
+        for run in runs.iter().filter(|run| run.source == source.name) {
             source.last_attempt = source.last_attempt.max(Some(run.started_at));
             if run.outcome != Outcome::Failed {
                 source.last_success = source.last_success.max(Some(run.ended_at));
