@@ -1,5 +1,6 @@
 //! The nouns: what centime talks about, without any I/O.
 
+pub mod alert;
 pub mod cost;
 pub mod finding;
 pub mod money;
@@ -10,6 +11,7 @@ pub mod table;
 pub mod time;
 pub mod usage;
 
+pub use alert::{Alert, Assessment};
 pub use cost::Charge;
 pub use finding::Finding;
 pub use money::Usd;
