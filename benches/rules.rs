@@ -14,7 +14,7 @@ use centime::insights::prices::PriceBook;
 use centime::insights::rules::{self, Evaluation, Pack, Reads, Scene};
 use centime::model::resource::{Ownership, Resource};
 use centime::model::time::{Day, Hour, day_of, start_of};
-use centime::model::usage::{Point, Series};
+use centime::model::usage::{Cadence, Point, Series};
 use centime::model::{Kind, UsageDay, Value};
 use centime::services;
 use centime::store::{self, Store, rows};
@@ -120,7 +120,7 @@ async fn of_usage() -> Vec<String> {
         let usage = usage(day, &resources);
         written += usage.points.len();
         writer.replace_usage(usage).await.unwrap();
-        reads.usage.insert((ACCOUNT.into(), REGION.into(), "lambda".into(), day));
+        reads.usage.insert((ACCOUNT.into(), REGION.into(), "lambda".into(), Cadence::Regular, day));
     }
     writer.commit(now()).await.unwrap();
 
@@ -149,6 +149,7 @@ fn usage(day: Day, functions: &[Resource]) -> UsageDay {
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),
         service: "lambda",
+        cadence: Cadence::Regular,
         day,
         series: Vec::new(),
         points: Vec::new(),
@@ -170,9 +171,9 @@ fn usage(day: Day, functions: &[Resource]) -> UsageDay {
                     "errors" => (f64::from(u8::from(number % 100 != 0)), None),
                     _ => (load, None),
                 };
-                let (mean, min, samples) = (None, None, None);
+                let (mean, min, p95) = (None, None, None);
                 let hour = Hour(hour);
-                usage.points.push(Point { series, hour, mean, min, max, sum: Some(sum), samples });
+                usage.points.push(Point { series, hour, mean, min, max, sum: Some(sum), p95 });
             }
         }
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::config::Config;
 
 /// What reading CloudWatch needs.
-const METRIC_ACTIONS: &[&str] = &["cloudwatch:GetMetricData"];
+const METRIC_ACTIONS: &[&str] = &["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"];
 
 /// What reading Cost Explorer needs.
 const COST_ACTIONS: &[&str] = &["ce:GetCostAndUsage"];

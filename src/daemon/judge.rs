@@ -9,7 +9,9 @@ use super::{Daemon, Watch, tell};
 use crate::insights::rules::{self, Evaluation, Reads, Scene};
 use crate::model::finding::FindingRecord;
 use crate::model::time::{Span, day_of};
+use crate::model::usage::Cadence;
 use crate::model::{Finding, Usd};
+use crate::services;
 use crate::store::state::FindingChanges;
 use crate::store::{Store, StoreError};
 
@@ -37,28 +39,23 @@ pub fn reads(store: &Store) -> Result<Reads, StoreError> {
     for (table, partition, read_at) in store.state.reads()? {
         let parts: Vec<&str> = partition.split('/').collect();
         match (table.as_str(), parts.as_slice()) {
-            ("usage", [account, region, service, day]) => {
-                if let Ok(day) = day.parse() {
-                    reads.usage.insert(owned(account, region, service, day));
+            ("usage", [account, region, service, cadence, day]) => {
+                if let (Some(cadence), Ok(day)) = (Cadence::parse(cadence), day.parse()) {
+                    let [account, region, service] =
+                        [account, region, service].map(|text| (*text).to_owned());
+                    reads.usage.insert((account, region, service, cadence, day));
                 }
             }
             ("usage" | "cost", _) => {}
             (kind, [account, region]) => {
-                reads.inventory.insert(owned(account, region, kind, day_of(read_at)));
+                let [account, region, kind] =
+                    [account, region, &kind].map(|text| (*text).to_owned());
+                reads.inventory.insert((account, region, kind, day_of(read_at)));
             }
             _ => {}
         }
     }
     Ok(reads)
-}
-
-fn owned(
-    account: &str,
-    region: &str,
-    what: &str,
-    day: crate::model::Day,
-) -> (String, String, String, crate::model::Day) {
-    (account.to_owned(), region.to_owned(), what.to_owned(), day)
 }
 
 /// What identifies a rule's verdict on a resource.
@@ -72,6 +69,7 @@ impl Daemon {
     pub(super) async fn judge(&self, watch: &Watch) -> Result<Judgement, StoreError> {
         let _running = self.health.begin("rules", LIMIT);
         let now = self.now();
+        self.forget_unwatched(watch)?;
         let (evaluation, reads) = self.evaluate(watch, now).await?;
         let (changes, open) = self.keep_findings(watch, &evaluation, &reads, now)?;
         let errors: Vec<_> = evaluation
@@ -105,6 +103,23 @@ impl Daemon {
         );
         tell::note_evaluation(&mut self.snapshot().findings, &evaluation, &changes, now);
         Ok(judgement)
+    }
+
+    /// Forgets what was read of accounts, regions and services that were taken out of the
+    /// configuration: they are no more judged, planned with or shown.
+    fn forget_unwatched(&self, watch: &Watch) -> Result<(), StoreError> {
+        let watched = watch.watched();
+        let is_gone = |table: &str, partition: &str| {
+            let mut parts = partition.split('/').map(ToOwned::to_owned);
+            let (Some(account), Some(region)) = (parts.next(), parts.next()) else { return false };
+            let service = match services::kind(table) {
+                Some(kind) => Some(kind.service.to_owned()),
+                None if table == "usage" => parts.next(),
+                None => None,
+            };
+            service.is_some_and(|service| !watched.contains(&(account, region, service)))
+        };
+        self.store.state.transaction(|tx| tx.forget_reads(is_gone))
     }
 
     async fn evaluate(
@@ -146,8 +161,13 @@ impl Daemon {
             .filter(|(_, _, _, day)| (day_of(now) - *day).get_days() <= 1)
             .map(|(account, region, kind, _)| (account.as_str(), region.as_str(), kind.as_str()))
             .collect();
+        let watched = watch.watched();
         let judged = |finding: &Finding| {
-            let Finding { rule, account, region, resource_id, kind, .. } = finding;
+            let Finding { rule, account, region, resource_id, kind, service, .. } = finding;
+            if !watched.contains(&(account.clone(), region.clone(), service.clone())) {
+                // What is not watched is nobody's finding any more.
+                return true;
+            }
             !failed.contains(rule.as_str())
                 && !unknown.contains(&key(rule, account, region, resource_id))
                 && listed.contains(&(account.as_str(), region.as_str(), kind.as_str()))

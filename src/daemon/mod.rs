@@ -15,7 +15,7 @@ mod run;
 pub mod schedule;
 mod tell;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,7 +23,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::aws::{self, Access, Ledger};
+use crate::aws::{self, Access, Ledger, Scope};
 use crate::config::Config;
 use crate::insights::prices::PriceBook;
 use crate::insights::rules::{self, Pack};
@@ -203,6 +203,9 @@ pub fn tables() -> Vec<Table> {
     [cost_table(), usage_table(), resources_table()].into_iter().chain(kinds).collect()
 }
 
+/// Accounts, regions and services.
+type Watched = BTreeSet<(String, String, String)>;
+
 impl Watch {
     /// Opens what a configuration names, without calling AWS more than it must.
     async fn open(config: Config, ledger: &Arc<Ledger>) -> Result<Self, Error> {
@@ -214,6 +217,22 @@ impl Watch {
     /// Watched services.
     fn services(&self) -> Vec<&'static Service> {
         self.config.services()
+    }
+
+    /// Days after which a day's cost is settled.
+    fn settle_days(&self) -> i32 {
+        i32::try_from(self.config.cost.settle_days).unwrap_or(i32::MAX)
+    }
+
+    /// Account, region and service of everything that is watched.
+    fn watched(&self) -> Watched {
+        let services = self.services();
+        let scopes = self.access.scopes();
+        let of_scope = |scope: &Scope| {
+            let (account, region) = (scope.account.id.clone(), scope.region.clone());
+            services.iter().map(move |it| (account.clone(), region.clone(), it.name.to_owned()))
+        };
+        scopes.iter().flat_map(of_scope).collect()
     }
 
     /// Account id to the name that people gave it.

@@ -70,6 +70,8 @@ fn shown(accounts: &AccountNames, id: &Value) -> String {
 pub(super) struct Observer<'a> {
     pub store: &'a Store,
     pub accounts: &'a AccountNames,
+    /// What is not in it is no more watched, and not shown.
+    pub watched: &'a super::Watched,
     /// Column of `cost` that the run-rate is measured in: `effective_cost` or `billed_cost`.
     pub basis: &'static str,
     pub now: Timestamp,
@@ -230,6 +232,7 @@ impl Observer<'_> {
             )
             .await?
             .iter()
+            .filter(|row| self.watched.contains(&(text(&row[0]), text(&row[2]), text(&row[1]))))
             .filter_map(|row| {
                 Some(ResourceCount {
                     account: shown(self.accounts, &row[0]),
@@ -285,6 +288,9 @@ impl Observer<'_> {
             .filter_map(|(statistic, ratio)| {
                 Some(Utilization { metric: *shown_as, statistic, ratio: ratio? })
             });
+            if !self.watched.contains(&(text(&row[0]), text(&row[1]), service.to_owned())) {
+                continue;
+            }
             let account = shown(self.accounts, &row[0]);
             let (region, name) = (text(&row[1]), text(&row[2]));
             let known = watched.iter_mut().find(|it| {

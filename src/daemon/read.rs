@@ -1,6 +1,6 @@
 //! Reading: what the sources answer goes into the lake, whole partitions at a time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
@@ -10,14 +10,14 @@ use super::observe::rows;
 use super::{Daemon, Job, Progress, ScopeFailure, SourceReport, Unread, Watch};
 use crate::aws::{self, Scope};
 use crate::model::time::{Span, day_of};
-use crate::model::{Day, Kind, Month, Resource, UsageDay, Value};
+use crate::model::{Day, Kind, Month, Resource, UsageDay, Usd, Value};
 use crate::publishers::prometheus::snapshot::Source;
-use crate::services::{self, Service};
+use crate::services::{self, Cadence, Service};
 use crate::sources::cloudwatch::{self, SinkError};
 use crate::sources::cost_explorer::{self, CostExplorer, ViewReading};
 use crate::sources::inventory::{self, Gap, Inventory};
 use crate::sources::plan::S3_INVENTORY_EVERY;
-use crate::store::state::{Outcome, Run, day_reads};
+use crate::store::state::{Outcome, Restatement, Run, day_reads};
 use crate::store::{Store, StoreError, Writer};
 
 /// A source that runs longer is stuck.
@@ -209,31 +209,29 @@ impl Daemon {
         let mut writer = self.store.lake.writer("usage").await?;
         let mut due = Vec::new();
         for scope in watch.access.scopes() {
-            for service in watch.services() {
-                let id = scope_id(&scope, service);
+            for (service, cadence) in watch
+                .services()
+                .into_iter()
+                .flat_map(|service| Cadence::ALL.into_iter().map(move |cadence| (service, cadence)))
+            {
+                let id = format!("{}/{}", scope_id(&scope, service), cadence.as_str());
                 let last = self.store.state.last_read("usage", &id)?;
-                if config.is_due(service, last, now) {
-                    due.push((scope.clone(), service, config.window(service, last, now), id));
+                if cloudwatch::Config::is_due(config.pace(service, cadence), last, now) {
+                    let window = config.window(service, cadence, last, now);
+                    due.push((scope.clone(), (service, cadence), window, id));
                 }
             }
         }
         let total = due.len();
         let mut complete = Vec::new();
-        for (done, (scope, service, window, id)) in due.into_iter().enumerate() {
+        for (done, (scope, (service, cadence), window, id)) in due.into_iter().enumerate() {
             let begun = self.now();
             let resources = self.known_resources(&scope, service, window.first).await?;
             report.scopes += 1;
             let mut sink = LakeSink(&mut writer);
-            let read = cloudwatch::read(
-                &scope,
-                config,
-                service,
-                &resources,
-                window,
-                &HashSet::new(),
-                &mut sink,
-            )
-            .await;
+            let read =
+                cloudwatch::read(&scope, config, (service, cadence), &resources, window, &mut sink)
+                    .await;
             (self.progress)(Progress { source: report.source, done: done + 1, total });
             match read {
                 Ok(reading) => {
@@ -529,13 +527,38 @@ async fn keep_bills(
         writer.replace_bill(bill).await?;
     }
     daemon.commit(writer, now).await?;
-    store.state.transaction(|tx| {
+    let settle_days = daemon.watch().settle_days();
+    let restated = store.state.transaction(|tx| {
+        let mut restated = Vec::new();
         for bill in bills() {
-            tx.note_days(&day_reads(bill, now))?;
+            restated.extend(tx.note_days(&day_reads(bill, now), settle_days)?);
             tx.note_read("cost", &bill_id(&bill.view, bill.month), now)?;
         }
-        Ok(())
-    })
+        Ok(restated)
+    })?;
+    note_restatements(daemon, &restated);
+    Ok(())
+}
+
+/// The view that is the whole invoice: what it restates, the bill restates.
+const INVOICE: &str = "account_service";
+
+/// Tells which settled days are not what they were, and counts by how much.
+fn note_restatements(daemon: &Daemon, restated: &[Restatement]) {
+    let mut snapshot = daemon.snapshot();
+    let total = snapshot.cost.restated.get_or_insert_default();
+    for it in restated.iter().filter(|it| it.view == INVOICE) {
+        let change = it.after - it.before;
+        if change > Usd::ZERO {
+            total.up += change
+        } else {
+            total.down += change.abs()
+        }
+        tracing::info!(
+            day = %it.day, before = %it.before, after = %it.after,
+            "AWS restated a settled day"
+        );
+    }
 }
 
 #[async_trait]

@@ -47,8 +47,7 @@ pub(super) fn settled_through(
     watch: &Watch,
     now: Timestamp,
 ) -> Result<Option<Day>, StoreError> {
-    let settle_days = i32::try_from(watch.config.cost.settle_days).unwrap_or(i32::MAX);
-    let days = store.state.day_statuses(now, settle_days)?;
+    let days = store.state.day_statuses(now, watch.settle_days())?;
     Ok(days.into_iter().filter(|day| day.state >= DayState::Settled).map(|day| day.read.day).max())
 }
 
@@ -216,6 +215,7 @@ impl Daemon {
         let observer = Observer {
             store: &self.store,
             accounts: &accounts,
+            watched: &watch.watched(),
             basis: "effective_cost",
             now: self.now(),
         };

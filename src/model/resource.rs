@@ -110,6 +110,11 @@ impl Resource {
         }
     }
 
+    /// Whether a yes-or-no detail is known to be yes.
+    pub fn is(&self, name: &str) -> bool {
+        self.detail(name) == &Value::Bool(true)
+    }
+
     /// A whole-number detail.
     pub fn int(&self, name: &str) -> Option<i64> {
         match self.detail(name) {

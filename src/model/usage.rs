@@ -13,6 +13,11 @@ pub fn usage_table() -> Table {
             Column::required("account", Type::Text, "Account that holds the resource."),
             Column::required("region", Type::Text, "Region that holds the resource."),
             Column::required("service", Type::Text, "`msk`, `emr`, `lambda`, `rds` or `s3`."),
+            Column::required(
+                "cadence",
+                Type::Text,
+                "How often the metric is read: `regular` or `slow`.",
+            ),
             Column::required("day", Type::Day, "UTC day of the hour."),
             Column::required("kind", Type::Text, "Table of the resource's kind."),
             Column::required("resource_id", Type::Text, "As in `resources`."),
@@ -28,9 +33,34 @@ pub fn usage_table() -> Table {
             Column::optional("min", Type::Float, "CloudWatch's Minimum."),
             Column::optional("max", Type::Float, "CloudWatch's Maximum."),
             Column::optional("sum", Type::Float, "CloudWatch's Sum."),
-            Column::optional("samples", Type::Float, "CloudWatch's SampleCount."),
+            Column::optional("p95", Type::Float, "CloudWatch's p95, of the samples of the hour."),
         ],
-        partition_by: vec!["account", "region", "service", "day"],
+        partition_by: vec!["account", "region", "service", "cadence", "day"],
+    }
+}
+
+/// How often a metric is read: a day of a service's metrics of one cadence is written as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cadence {
+    /// What the built-in rules and the dashboards look at.
+    Regular,
+    /// What explains and guards: read rarely, for a long window. Nothing is lost by it, CloudWatch
+    /// keeps hours for 455 days; it is only seen later.
+    Slow,
+}
+
+impl Cadence {
+    pub const ALL: [Self; 2] = [Self::Regular, Self::Slow];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Slow => "slow",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cadence| cadence.as_str() == text)
     }
 }
 
@@ -55,15 +85,17 @@ pub struct Point {
     pub min: Option<f64>,
     pub max: Option<f64>,
     pub sum: Option<f64>,
-    pub samples: Option<f64>,
+    pub p95: Option<f64>,
 }
 
-/// All usage of a service in an account and region on one day: one partition of `usage`.
+/// All usage of a service in an account and region on one day, as far as it is read at one cadence:
+/// one partition of `usage`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsageDay {
     pub account: String,
     pub region: String,
     pub service: &'static str,
+    pub cadence: Cadence,
     pub day: Day,
     pub series: Vec<Series>,
     /// Ordered by series, then hour.

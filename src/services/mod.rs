@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use listing::Inventory;
 
 use crate::aws::{self, Scope};
+pub use crate::model::usage::Cadence;
 use crate::model::{Kind, Resource};
 
 /// A watched AWS service.
@@ -30,6 +31,16 @@ pub struct Service {
     pub iam_actions: &'static [&'static str],
     /// Lists its resources in an account and region.
     pub list: List,
+}
+
+impl Service {
+    /// The metrics that are read at a cadence.
+    pub fn metrics_of(
+        &self,
+        cadence: Cadence,
+    ) -> impl Iterator<Item = &'static Metric> + Clone + use<> {
+        self.metrics.iter().filter(move |metric| metric.cadence == cadence)
+    }
 }
 
 /// How a service is listed. An error means that nothing of it could be; `now` ends the windows that
@@ -51,7 +62,7 @@ pub fn kind(table: &str) -> Option<&'static Kind> {
 }
 
 /// A CloudWatch metric that is read of every resource of a kind.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Metric {
     /// Name in `usage.metric`; rules add an aggregate to it: `cpu_percent_p95`.
     pub field: &'static str,
@@ -63,15 +74,146 @@ pub struct Metric {
     /// CloudWatch metrics whose values are added hour by hour. An hour in which one of them has no
     /// data has no value: half a sum would be a wrong number.
     pub names: &'static [&'static str],
-    /// Exactly the dimension sets that CloudWatch stores for a resource, one per part. Empty where
-    /// the metric does not exist for it (an Express broker has no EBS volume).
-    pub parts: fn(&Resource) -> Vec<Part>,
+    pub parts: Parts,
     /// Every statistic of every name is a billed metric.
     pub statistics: &'static [Statistic],
     pub period: Period,
+    pub cadence: Cadence,
     pub empty: Empty,
     /// How parts become the resource in a rule's column.
     pub across: Across,
+    /// What CloudWatch's number is multiplied with to be in `unit`.
+    pub scale: f64,
+}
+
+impl Metric {
+    /// The kind's hourly metrics begin with this one: silence is unknown, the busiest part decides.
+    /// The rest says how one differs.
+    pub const fn of(kind: &'static Kind, namespace: &'static str, parts: Parts) -> Self {
+        Self {
+            field: "",
+            unit: "",
+            doc: "",
+            kind,
+            namespace,
+            names: &[],
+            parts,
+            statistics: &[],
+            period: Period::Hour,
+            cadence: Cadence::Regular,
+            empty: Empty::Unknown,
+            across: Across::Max,
+            scale: 1.0,
+        }
+    }
+
+    pub const fn named(
+        self,
+        field: &'static str,
+        unit: &'static str,
+        doc: &'static str,
+        names: &'static [&'static str],
+        statistics: &'static [Statistic],
+    ) -> Self {
+        Self { field, unit, doc, names, statistics, ..self }
+    }
+
+    /// Read at the slow pace.
+    pub const fn slow(self) -> Self {
+        Self { cadence: Cadence::Slow, ..self }
+    }
+
+    /// One point a day.
+    pub const fn daily(self) -> Self {
+        Self { period: Period::Day, ..self }
+    }
+
+    /// Appears only when something happens.
+    pub const fn on_use(self) -> Self {
+        Self { empty: Empty::Zero, ..self }
+    }
+
+    /// Published all the time where it exists, though others of its kind are not.
+    pub const fn unknown_when_silent(self) -> Self {
+        Self { empty: Empty::Unknown, ..self }
+    }
+
+    /// The busiest part decides.
+    pub const fn busiest(self) -> Self {
+        Self { across: Across::Max, ..self }
+    }
+
+    /// Parts add up.
+    pub const fn summed(self) -> Self {
+        Self { across: Across::Sum, ..self }
+    }
+
+    /// The scarcest part decides.
+    pub const fn scarcest(self) -> Self {
+        Self { across: Across::Min, ..self }
+    }
+
+    /// Where it exists, when that differs from the others of its kind.
+    pub const fn at(self, parts: Parts) -> Self {
+        Self { parts, ..self }
+    }
+
+    pub const fn scaled(self, scale: f64) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// Billed metrics of one read of one part.
+    pub const fn queries(&self) -> usize {
+        self.names.len() * self.statistics.len()
+    }
+}
+
+/// Which series CloudWatch stores of a resource: exactly their dimensions, because a query with one
+/// dimension more or less finds nothing.
+#[derive(Debug, Clone, Copy)]
+pub enum Parts {
+    /// They follow from the inventory. None where the metric does not exist for it (an Express
+    /// broker has no EBS volume).
+    Known(fn(&Resource) -> Vec<Part>),
+    /// Only CloudWatch knows them, and is asked (`ListMetrics`, which costs next to nothing).
+    Listed(Listed),
+}
+
+/// Series whose dimensions hold what no inventory tells: topics, storage classes, filters.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed {
+    /// Dimension that holds the resource's id.
+    pub resource: &'static str,
+    /// The other dimensions, all of them; their values, joined by `/`, name the part.
+    pub others: &'static [&'static str],
+    /// Resources that can have any.
+    pub of: fn(&Resource) -> bool,
+    /// Parts of a resource that a plan counts on.
+    pub typical: usize,
+}
+
+impl Listed {
+    /// The part that a stored series belongs to, with the id of its resource. `None` when its
+    /// dimensions are others.
+    pub fn part(&self, dimensions: &[(String, String)]) -> Option<(String, Part)> {
+        if dimensions.len() != self.others.len() + 1 {
+            return None;
+        }
+        let value = |name: &str| {
+            dimensions.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        };
+        let id = value(self.resource)?;
+        let mut part = Part { name: String::new(), dimensions: vec![(self.resource, id.clone())] };
+        for name in self.others {
+            let value = value(name)?;
+            if !part.name.is_empty() {
+                part.name.push('/');
+            }
+            part.name.push_str(&value);
+            part.dimensions.push((name, value));
+        }
+        Some((id, part))
+    }
 }
 
 /// A part of a resource that CloudWatch measures on its own.
@@ -88,6 +230,8 @@ pub enum Statistic {
     Minimum,
     Maximum,
     Sum,
+    /// The 95th percentile of the samples themselves, which no hour's mean tells.
+    P95,
 }
 
 impl Statistic {
@@ -98,6 +242,7 @@ impl Statistic {
             Self::Minimum => "Minimum",
             Self::Maximum => "Maximum",
             Self::Sum => "Sum",
+            Self::P95 => "p95",
         }
     }
 }

@@ -258,7 +258,13 @@ fn resource_rows(
 pub fn usage_partition(usage: &UsageDay) -> Result<Partition, StoreError> {
     Partition::of(
         &usage_table(),
-        &[&usage.account, &usage.region, usage.service, &usage.day.to_string()],
+        &[
+            &usage.account,
+            &usage.region,
+            usage.service,
+            usage.cadence.as_str(),
+            &usage.day.to_string(),
+        ],
     )
 }
 
@@ -281,6 +287,7 @@ pub fn usage_batch(usage: &UsageDay) -> Result<RecordBatch, StoreError> {
                     "account" => usage.account.as_str().into(),
                     "region" => usage.region.as_str().into(),
                     "service" => usage.service.into(),
+                    "cadence" => usage.cadence.as_str().into(),
                     "day" => usage.day.into(),
                     "kind" => series.kind.into(),
                     "resource_id" => series.resource_id.as_str().into(),
@@ -291,7 +298,7 @@ pub fn usage_batch(usage: &UsageDay) -> Result<RecordBatch, StoreError> {
                     "min" => point.min.into(),
                     "max" => point.max.into(),
                     "sum" => point.sum.into(),
-                    "samples" => point.samples.into(),
+                    "p95" => point.p95.into(),
                     _ => Value::Null,
                 })
                 .collect();
@@ -393,7 +400,7 @@ impl Iterator for UsagePieces {
         columns.push(Arc::new(points().map(|point| point.min).collect::<Float64Array>()));
         columns.push(Arc::new(points().map(|point| point.max).collect::<Float64Array>()));
         columns.push(Arc::new(points().map(|point| point.sum).collect::<Float64Array>()));
-        columns.push(Arc::new(points().map(|point| point.samples).collect::<Float64Array>()));
+        columns.push(Arc::new(points().map(|point| point.p95).collect::<Float64Array>()));
         Some(
             RecordBatch::try_new(Arc::clone(&self.schema), columns)
                 .map_err(|error| StoreError::lake("usage", error)),

@@ -134,17 +134,20 @@ mod tests {
 
     #[test]
     fn a_partition_has_a_folder_without_escapes() {
-        let partition =
-            Partition::of(&usage_table(), &["111111111111", "eu-west-1", "a/b é", "2026-02-28"]);
+        let partition = Partition::of(
+            &usage_table(),
+            &["111111111111", "eu-west-1", "a/b é", "slow", "2026-02-28"],
+        );
         assert_eq!(
             partition.unwrap().directory(),
-            "account=111111111111/region=eu-west-1/service=a~2Fb~20~C3~A9/day=2026-02-28"
+            "account=111111111111/region=eu-west-1/service=a~2Fb~20~C3~A9/cadence=slow/day=2026-02-28"
         );
     }
 
     #[test]
     fn an_empty_partition_value_is_refused() {
-        let error = Partition::of(&usage_table(), &["1", "", "rds", "2026-02-28"]).unwrap_err();
+        let error =
+            Partition::of(&usage_table(), &["1", "", "rds", "slow", "2026-02-28"]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "table `usage` needs a value in its partition column `region`"
@@ -155,7 +158,7 @@ mod tests {
         #[test]
         fn two_partitions_never_share_a_folder(a in "\\PC{1,8}", b in "\\PC{1,8}") {
             let table = usage_table();
-            let folder = |text: &str| Partition::of(&table, &["1", text, "rds", "2026-01-01"])
+            let folder = |text: &str| Partition::of(&table, &["1", text, "rds", "slow", "2026-01-01"])
                 .unwrap()
                 .directory();
             prop_assert_eq!(folder(&a) == folder(&b), a == b);

@@ -13,7 +13,7 @@ use super::*;
 use crate::model::cost::{Bill, cost_table};
 use crate::model::resource::resources_table;
 use crate::model::time::{Hour, Span};
-use crate::model::usage::{Point, Series, UsageDay, usage_table};
+use crate::model::usage::{Cadence, Point, Series, UsageDay, usage_table};
 use crate::model::{Charge, Column, Ownership, Resource, Type, Value};
 
 crate::kind! {
@@ -549,6 +549,7 @@ fn usage(order: &[u32]) -> UsageDay {
         account: "111111111111".to_owned(),
         region: "eu-west-1".to_owned(),
         service: "kitchen",
+        cadence: Cadence::Regular,
         day,
         series: ["b", "a", "c"]
             .map(|id| Series {
@@ -568,7 +569,7 @@ fn usage(order: &[u32]) -> UsageDay {
                 min: None,
                 max: Some(-0.0),
                 sum: None,
-                samples: Some(60.0),
+                p95: Some(60.0),
             })
             .collect(),
     }
@@ -593,7 +594,7 @@ async fn usage_comes_back_as_it_went_in_whatever_its_order() {
     assert_eq!(read, expected);
     assert_eq!(
         usage_partition(&usage(&[])).unwrap().to_string(),
-        "account 111111111111, region eu-west-1, service kitchen, day 2026-02-10"
+        "account 111111111111, region eu-west-1, service kitchen, cadence regular, day 2026-02-10"
     );
 }
 

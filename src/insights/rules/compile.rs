@@ -82,7 +82,7 @@ pub fn schema(kind: &'static Kind, inputs: &BTreeMap<String, Input>) -> SchemaRe
                 DataType::Int64
             }
             Input::Measure { .. } => DataType::Float64,
-            Input::Covered(_) => DataType::Boolean,
+            Input::Covered(..) => DataType::Boolean,
         };
         fields.push(Field::new(name, of, true));
     }

@@ -18,7 +18,7 @@ use crate::insights::prices::PriceBook;
 use crate::model::Kind;
 use crate::model::time::Span;
 use crate::services::facts::Shorthand;
-use crate::services::{Across, Empty};
+use crate::services::{Across, Cadence, Empty};
 use crate::yaml::nearest;
 
 /// What an expression reads of the wide row.
@@ -28,13 +28,14 @@ pub enum Input {
     Column(&'static str),
     /// What was measured of the whole resource, or of one part.
     Measure { measure: Measure, part: Option<String> },
-    /// Whether silence over a window means zero: the service's usage was read all along.
-    Covered(Span),
+    /// Whether silence over a window means zero: the service's usage of that cadence was read all
+    /// along.
+    Covered(Span, Cadence),
 }
 
-/// Name of the column that says whether usage was read over a window.
-pub fn covered_column(window: Span) -> String {
-    format!("covered@{window}")
+/// Name of the column that says whether usage of a cadence was read over a window.
+pub fn covered_column(window: Span, cadence: Cadence) -> String {
+    format!("covered@{window}@{}", cadence.as_str())
 }
 
 /// A checked expression.
@@ -385,10 +386,11 @@ impl Checker<'_> {
             (Aggregate::Hours, Empty::Unknown) => format!("coalesce({value}, 0)"),
             (Aggregate::Cv | Aggregate::Imbalance, Empty::Zero) => value,
             (_, Empty::Zero) => {
-                let covered = covered_column(measure.window);
+                let (window, cadence) = (measure.window, measure.metric.cadence);
+                let covered = covered_column(window, cadence);
                 let sql =
                     format!("case when {value} is null and \"{covered}\" then 0 else {value} end");
-                self.inputs.insert(covered, Input::Covered(measure.window));
+                self.inputs.insert(covered, Input::Covered(window, cadence));
                 sql
             }
             (_, Empty::Unknown) if self.scope.min_hours > 0 => {
@@ -533,7 +535,7 @@ mod tests {
         );
         assert_eq!(
             check(MSK, 30, "bytes_in_per_s_max = 0"),
-            "CASE WHEN \"bytes_in_per_s_max@14d\" IS NULL AND \"covered@14d\" THEN 0 \
+            "CASE WHEN \"bytes_in_per_s_max@14d\" IS NULL AND \"covered@14d@regular\" THEN 0 \
              ELSE \"bytes_in_per_s_max@14d\" END = 0"
         );
         assert_eq!(check(MSK, 0, "has_tag('dr')"), "has_tag(\"tags\", 'dr')");

@@ -15,7 +15,7 @@ use super::compile::arrow_type;
 use super::*;
 use crate::insights::prices::PriceBook;
 use crate::model::time::{Hour, start_of};
-use crate::model::usage::usage_table;
+use crate::model::usage::{Cadence, usage_table};
 use crate::model::{Day, Kind, Table};
 use crate::services::{msk::MskCluster, s3::S3Bucket};
 
@@ -123,6 +123,7 @@ fn point(
         ("region", Cell::Text("us-east-1")),
         ("service", Cell::Text("msk")),
         ("kind", Cell::Text("msk_clusters")),
+        ("cadence", Cell::Text("regular")),
         ("day", Cell::Day(hour.day())),
         ("resource_id", Cell::Text(id)),
         ("part", Cell::Text(part)),
@@ -174,11 +175,13 @@ async fn counts(pack: &Pack, tables: &SessionContext, reads: Option<&Reads>) -> 
 
 fn read_all(service: &str, days: i32) -> Reads {
     let scope = ("111111111111".to_owned(), "us-east-1".to_owned());
-    let days = (0..=days).map(|back| day(DAY) - back.days());
+    let days = (0..=days).map(|back| (Cadence::Regular, day(DAY) - back.days()));
     Reads {
         inventory: [(scope.0.clone(), scope.1.clone(), "msk_clusters".to_owned(), day(DAY))].into(),
         usage: days
-            .map(|day| (scope.0.clone(), scope.1.clone(), service.to_owned(), day))
+            .map(|(cadence, day)| {
+                (scope.0.clone(), scope.1.clone(), service.to_owned(), cadence, day)
+            })
             .collect(),
     }
 }

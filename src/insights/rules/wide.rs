@@ -19,8 +19,8 @@ use super::expression::{Input, covered_column};
 use super::language::{self, Aggregate, Measure};
 use crate::model::time::{Hour, Span, day_of, days, start_of};
 use crate::model::{Day, Kind};
-use crate::services::Across;
 use crate::services::facts::part_count;
+use crate::services::{Across, Cadence};
 
 /// Days after which an inventory is too old to be judged, where nobody tells what was read.
 const OLDEST_INVENTORY_DAYS: i32 = 7;
@@ -55,8 +55,8 @@ impl std::fmt::Debug for Scene<'_> {
 pub struct Reads {
     /// Account, region, kind's table and day.
     pub inventory: BTreeSet<(String, String, String, Day)>,
-    /// Account, region, service and day.
-    pub usage: BTreeSet<(String, String, String, Day)>,
+    /// Account, region, service, cadence and day.
+    pub usage: BTreeSet<(String, String, String, Cadence, Day)>,
 }
 
 /// A window of hours; the end is not in it.
@@ -111,7 +111,7 @@ impl Wide {
             silence
                 .windows
                 .iter()
-                .map(|(name, _)| Arc::new(Field::new(name, DataType::Boolean, true))),
+                .map(|(name, ..)| Arc::new(Field::new(name, DataType::Boolean, true))),
         );
         let schema = Arc::new(Schema::new(fields));
         let streams = rows.execute_stream_partitioned().await?;
@@ -128,33 +128,34 @@ impl std::fmt::Debug for Wide {
 /// Where silence of a metric that appears only on use means zero.
 #[derive(Debug)]
 pub struct Silence {
-    /// Column, and the window's hours.
-    windows: Vec<(String, Hours)>,
+    /// Column, the window's hours, and the cadence at which its metrics are read.
+    windows: Vec<(String, Hours, Cadence)>,
     /// By account and region: for each window, whether all of it was read.
     read: HashMap<(String, String), Vec<bool>>,
 }
 
 impl Silence {
     async fn of(kind: &Kind, inputs: &BTreeMap<String, Input>, scene: &Scene<'_>) -> Result<Self> {
-        let windows: Vec<(String, Hours)> = inputs
+        let windows: Vec<(String, Hours, Cadence)> = inputs
             .values()
             .filter_map(|input| match input {
-                Input::Covered(window) => {
-                    Some((covered_column(*window), Hours::of(*window, scene.now)))
+                Input::Covered(window, cadence) => {
+                    let column = covered_column(*window, *cadence);
+                    Some((column, Hours::of(*window, scene.now), *cadence))
                 }
                 _ => None,
             })
             .collect();
-        let mut days_read: HashMap<(String, String), BTreeSet<Day>> = HashMap::new();
-        if let Some(start) = windows.iter().map(|(_, hours)| hours.start).min() {
+        let mut days_read: DaysRead = HashMap::new();
+        if let Some(start) = windows.iter().map(|(_, hours, _)| hours.start).min() {
             match scene.reads {
                 Some(reads) => {
-                    for (account, region, service, day) in &reads.usage {
+                    for (account, region, service, cadence, day) in &reads.usage {
                         if service == kind.service {
                             days_read
                                 .entry((account.clone(), region.clone()))
                                 .or_default()
-                                .insert(*day);
+                                .insert((*cadence, *day));
                         }
                     }
                 }
@@ -164,8 +165,11 @@ impl Silence {
         let read = days_read
             .into_iter()
             .map(|(scope, read)| {
-                let whole = |hours: &Hours| hours.days().iter().all(|day| read.contains(day));
-                let windows = windows.iter().map(|(_, hours)| whole(hours)).collect();
+                let whole = |hours: &Hours, cadence: Cadence| {
+                    hours.days().into_iter().all(|day| read.contains(&(cadence, day)))
+                };
+                let windows = windows.iter().map(|(_, hours, cadence)| whole(hours, *cadence));
+                let windows = windows.collect();
                 (scope, windows)
             })
             .collect();
@@ -196,7 +200,7 @@ impl Silence {
                     self.read.get(&scope)
                 })
                 .collect();
-            for (index, (_, hours)) in self.windows.iter().enumerate() {
+            for (index, (_, hours, _)) in self.windows.iter().enumerate() {
                 let start = hours.start.as_microsecond();
                 let covered = read.iter().enumerate().map(|(row, read)| {
                     let old = created.is_null(row) || created.value(row) <= start;
@@ -209,18 +213,17 @@ impl Silence {
     }
 }
 
+/// By account and region, the days that were read at each cadence.
+type DaysRead = HashMap<(String, String), BTreeSet<(Cadence, Day)>>;
+
 /// The days of which `usage` has any row of the service, where nobody tells what was read.
-async fn days_with_usage(
-    kind: &Kind,
-    start: Timestamp,
-    scene: &Scene<'_>,
-) -> Result<HashMap<(String, String), BTreeSet<Day>>> {
-    let mut found: HashMap<(String, String), BTreeSet<Day>> = HashMap::new();
+async fn days_with_usage(kind: &Kind, start: Timestamp, scene: &Scene<'_>) -> Result<DaysRead> {
+    let mut found = DaysRead::new();
     if !scene.tables.table_exist("usage")? {
         return Ok(found);
     }
     let sql = format!(
-        "select distinct account, region, day from usage where service = '{}' and day >= date '{}'",
+        "select distinct account, region, day, cadence from usage where service = '{}' and day >= date '{}'",
         kind.service,
         day_of(start)
     );
@@ -228,13 +231,16 @@ async fn days_with_usage(
         let accounts = cast(batch.column(0), &DataType::Utf8)?;
         let regions = cast(batch.column(1), &DataType::Utf8)?;
         let days = cast(batch.column(2), &DataType::Date32)?;
+        let cadences = cast(batch.column(3), &DataType::Utf8)?;
+        let cadences = cadences.as_string::<i32>();
         let (accounts, regions) = (accounts.as_string::<i32>(), regions.as_string::<i32>());
         let days = days.as_primitive::<Date32Type>();
         for row in 0..batch.num_rows() {
             let instant = Timestamp::from_second(i64::from(days.value(row)) * 86_400);
             let scope = (accounts.value(row).to_owned(), regions.value(row).to_owned());
-            if let Ok(instant) = instant {
-                found.entry(scope).or_default().insert(day_of(instant));
+            let cadence = Cadence::parse(cadences.value(row));
+            if let (Ok(instant), Some(cadence)) = (instant, cadence) {
+                found.entry(scope).or_default().insert((cadence, day_of(instant)));
             }
         }
     }
@@ -457,10 +463,10 @@ fn statistic(aggregate: Aggregate, start: Option<Timestamp>) -> String {
         start.map_or(String::new(), |start| format!(" filter (where hour >= {})", instant(start)));
     match aggregate {
         Aggregate::Mean => format!("avg(mean){filter}"),
-        Aggregate::Max => format!("max(coalesce(max, mean)){filter}"),
+        Aggregate::Max => format!("max(coalesce(max, p95, mean)){filter}"),
         Aggregate::Min => format!("min(coalesce(min, mean)){filter}"),
         Aggregate::Sum => format!("sum(sum){filter}"),
         Aggregate::Cv => format!("stddev_pop(mean){filter} / nullif(avg(mean){filter}, 0)"),
-        _ => format!("count(coalesce(mean, max, sum, min)){filter}"),
+        _ => format!("count(coalesce(mean, max, sum, min, p95)){filter}"),
     }
 }

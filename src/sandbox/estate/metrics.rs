@@ -98,6 +98,12 @@ impl Estate {
         };
         let count = query.dimensions.len();
         let regular = |load, level, part| regular(load, query.name, level, part);
+        let (account, region) = (query.account, query.region);
+        if let Some(other) = self.others.find(account, region, query.namespace, query.dimensions)
+            && let Some(target) = regular(&other.load, Level::Whole, 0)
+        {
+            return Some(target);
+        }
         match query.namespace {
             "AWS/Kafka" => {
                 let cluster = dimension("Cluster Name")?;
@@ -280,6 +286,13 @@ impl Estate {
                 regular("AWS/RDS", load, vec![("DBClusterIdentifier", &cluster.meta.name)]);
             }
         }
+        for other in self.others.iter() {
+            if (other.account, other.region) == (account, region) {
+                let dimensions: Vec<_> =
+                    other.dimensions.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                regular(other.namespace, &other.load, dimensions);
+            }
+        }
         for (function, load) in self.functions.iter().zip(&self.function_loads) {
             let name = function.meta.name.as_str();
             if !here(&function.meta) || load.invocations_between(now - 14 * DAY, now) == 0 {
@@ -312,6 +325,7 @@ impl Estate {
     }
 }
 
+/// Dead letters and failed deliveries are published only where they happen; here they do not.
 const FUNCTION_METRICS: &[&str] =
     &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"];
 const ALIAS_METRICS: &[&str] = &[

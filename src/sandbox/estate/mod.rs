@@ -10,6 +10,7 @@ mod build;
 mod dice;
 mod load;
 mod metrics;
+mod others;
 mod prices;
 mod signal;
 
@@ -31,6 +32,7 @@ use jiff::civil::Date;
 use self::bill::Ledger;
 use self::build::Build;
 use self::load::{BucketLoad, FunctionLoad, Load};
+use self::others::Others;
 use crate::model::Usd;
 use crate::model::time::Month;
 
@@ -58,6 +60,7 @@ pub struct Estate {
     rds_reservations: Vec<RdsReservation>,
     buckets: Vec<S3Bucket>,
     bucket_loads: Vec<BucketLoad>,
+    others: Others,
     ledger: Ledger,
     planted: Vec<Planted>,
     near_misses: Vec<Planted>,
@@ -128,6 +131,7 @@ impl Estate {
             rds_reservations: build.rds_reservations,
             buckets,
             bucket_loads,
+            others: Others::new(build.others),
             ledger,
             planted: build.planted,
             near_misses: build.near_misses,

@@ -8,7 +8,7 @@ mod list;
 mod nodes;
 mod serverless;
 
-use super::{Across, Empty, Metric, Part, Period, Service, Statistic, whole};
+use super::{Listed, Metric, Part, Parts, Service, Statistic, whole};
 use crate::model::Resource;
 
 crate::kind! {
@@ -147,128 +147,114 @@ pub const SERVICE: Service = Service {
 
 const NAMESPACE: &str = "AWS/ElasticMapReduce";
 
+use Statistic::{Average, Maximum, Minimum, Sum};
+
 /// Published every five minutes, free: Amazon EMR Management Guide, "Monitor metrics with
 /// CloudWatch".
-const METRICS: &[Metric] = &[
-    cluster_metric(
-        "idle_ratio",
-        "",
-        "Share of the hour's five-minute samples in which no YARN task and no job ran.",
-        &["IsIdle"],
-        &[Statistic::Average],
-        Across::Max,
-    ),
-    cluster_metric(
-        "yarn_memory_available_percent",
-        "%",
-        "YARN memory that no container holds.",
-        &["YARNMemoryAvailablePercentage"],
-        &[Statistic::Average, Statistic::Minimum],
-        Across::Min,
-    ),
-    cluster_metric(
-        "memory_total_mib",
-        "MiB",
-        "Memory that YARN manages.",
-        &["MemoryTotalMB"],
-        &[Statistic::Average],
-        Across::Max,
-    ),
-    cluster_metric(
-        "memory_allocated_mib",
-        "MiB",
-        "Memory that containers hold.",
-        &["MemoryAllocatedMB"],
-        &[Statistic::Average],
-        Across::Max,
-    ),
-    cluster_metric(
-        "containers_pending",
-        "containers",
-        "Containers that wait for room.",
-        &["ContainerPending"],
-        &[Statistic::Maximum],
-        Across::Max,
-    ),
-    cluster_metric(
-        "apps_running",
-        "applications",
-        "YARN applications running.",
-        &["AppsRunning"],
-        &[Statistic::Maximum],
-        Across::Max,
-    ),
-    cluster_metric(
-        "hdfs_used_percent",
-        "%",
-        "HDFS in use: the floor under the core nodes.",
-        &["HDFSUtilization"],
-        &[Statistic::Maximum],
-        Across::Max,
-    ),
-    Metric {
-        field: "running_workers",
-        unit: "workers",
-        doc: "Workers of all kinds that run a job.",
-        kind: &EmrServerlessApplication::KIND,
-        namespace: "AWS/EMRServerless",
-        names: &["RunningWorkerCount"],
-        parts: serverless_application,
-        statistics: &[Statistic::Average],
-        period: Period::Hour,
-        empty: Empty::Zero,
-        across: Across::Max,
-    },
-    Metric {
-        field: "idle_workers",
-        unit: "workers",
-        doc: "Workers that are ready and run nothing.",
-        kind: &EmrServerlessApplication::KIND,
-        namespace: "AWS/EMRServerless",
-        names: &["IdleWorkerCount"],
-        parts: serverless_application,
-        statistics: &[Statistic::Average],
-        period: Period::Hour,
-        empty: Empty::Zero,
-        across: Across::Max,
-    },
-];
+const CLUSTER: Metric = Metric::of(&EmrCluster::KIND, NAMESPACE, Parts::Known(cluster));
+/// How far below its limits the managed scaling policy runs.
+const MANAGED: Metric = CLUSTER.at(Parts::Known(managed)).slow();
+/// Published every minute: EMR Serverless User Guide, "Monitoring EMR Serverless applications and
+/// jobs".
+const APPLICATION: Metric = Metric::of(
+    &EmrServerlessApplication::KIND,
+    "AWS/EMRServerless",
+    Parts::Known(serverless_application),
+)
+.on_use();
+/// From release 7.10 on; older ones have no name among their dimensions, and none of these is read.
+const CAPACITY: Metric = APPLICATION
+    .at(Parts::Listed(Listed {
+        resource: "ApplicationId",
+        others: &["ApplicationName", "WorkerType", "CapacityAllocationType"],
+        of: has_name,
+        typical: 4,
+    }))
+    .summed()
+    .slow();
 
-const fn cluster_metric(
-    field: &'static str,
-    unit: &'static str,
-    doc: &'static str,
-    names: &'static [&'static str],
-    statistics: &'static [Statistic],
-    across: Across,
-) -> Metric {
-    Metric {
-        field,
-        unit,
-        doc,
-        kind: &EmrCluster::KIND,
-        namespace: NAMESPACE,
-        names,
-        parts: cluster,
-        statistics,
-        period: Period::Hour,
-        empty: Empty::Unknown,
-        across,
-    }
-}
+const METRICS: &[Metric] = &[
+    CLUSTER.named("idle_ratio", "", "Share of the hour's five-minute samples in which no YARN task and no job ran.", &["IsIdle"], &[Average]),
+    CLUSTER.named("yarn_memory_available_percent", "%", "YARN memory that no container holds.", &["YARNMemoryAvailablePercentage"], &[Average, Minimum]).scarcest(),
+    CLUSTER.named("memory_total_mib", "MiB", "Memory that YARN manages.", &["MemoryTotalMB"], &[Average]),
+    CLUSTER.named("memory_allocated_mib", "MiB", "Memory that containers hold.", &["MemoryAllocatedMB"], &[Average]),
+    CLUSTER.named("containers_pending", "containers", "Containers that wait for room.", &["ContainerPending"], &[Maximum]),
+    CLUSTER.named("apps_running", "applications", "YARN applications running.", &["AppsRunning"], &[Maximum]),
+    CLUSTER.named("hdfs_used_percent", "%", "HDFS in use: the floor under the core nodes.", &["HDFSUtilization"], &[Maximum]),
+    CLUSTER.named("auto_termination_idle_ratio", "", "Share of the hour in which the auto-termination policy sees the cluster as idle; it looks at notebooks and HDFS too.", &["AutoTerminationIsClusterIdle"], &[Average]).at(Parts::Known(auto_terminating)).slow(),
+    CLUSTER.named("memory_available_mib", "MiB", "Memory that YARN could still give.", &["MemoryAvailableMB"], &[Average]).slow(),
+    CLUSTER.named("memory_reserved_mib", "MiB", "Memory that YARN holds for containers to come.", &["MemoryReservedMB"], &[Average]).slow(),
+    CLUSTER.named("containers_allocated", "containers", "Containers that run.", &["ContainerAllocated"], &[Average, Maximum]).slow(),
+    CLUSTER.named("containers_pending_ratio", "", "Containers that wait, for each that runs.", &["ContainerPendingRatio"], &[Average]).slow(),
+    CLUSTER.named("apps_pending", "applications", "YARN applications that wait.", &["AppsPending"], &[Maximum]).slow(),
+    CLUSTER.named("apps_completed", "applications", "YARN applications that ended well.", &["AppsCompleted"], &[Sum]).slow(),
+    CLUSTER.named("apps_failed", "applications", "YARN applications that failed.", &["AppsFailed"], &[Sum]).slow(),
+    CLUSTER.named("core_nodes_running", "nodes", "Core nodes running: node-hours without the bill.", &["CoreNodesRunning"], &[Average]).slow(),
+    CLUSTER.named("task_nodes_running", "nodes", "Task nodes running; absent where the cluster has none.", &["TaskNodesRunning"], &[Average]).slow(),
+    CLUSTER.named("mr_active_nodes", "nodes", "Nodes that run MapReduce tasks.", &["MRActiveNodes"], &[Average]).slow(),
+    CLUSTER.named("mr_total_nodes", "nodes", "Nodes that MapReduce could use.", &["MRTotalNodes"], &[Average]).slow(),
+    CLUSTER.named("hdfs_remaining_gib", "GiB", "HDFS capacity that is left.", &["CapacityRemainingGB"], &[Maximum]).slow(),
+    CLUSTER.named("s3_bytes_read", "bytes", "Bytes read from S3 by MapReduce. Spark is not counted.", &["S3BytesRead"], &[Sum]).slow(),
+    CLUSTER.named("s3_bytes_written", "bytes", "Bytes written to S3 by MapReduce. Spark is not counted.", &["S3BytesWritten"], &[Sum]).slow(),
+    CLUSTER.named("hdfs_bytes_read", "bytes", "Bytes read from HDFS by MapReduce. Spark is not counted.", &["HDFSBytesRead"], &[Sum]).slow(),
+    CLUSTER.named("hdfs_bytes_written", "bytes", "Bytes written to HDFS by MapReduce. Spark is not counted.", &["HDFSBytesWritten"], &[Sum]).slow(),
+    MANAGED.named("managed_total_units_requested", "units", "Capacity units that managed scaling asks for.", &["TotalUnitsRequested"], &[Average]),
+    MANAGED.named("managed_total_units_running", "units", "Capacity units that managed scaling has running.", &["TotalUnitsRunning"], &[Average]),
+    MANAGED.named("managed_total_nodes_requested", "nodes", "Nodes that managed scaling asks for.", &["TotalNodesRequested"], &[Average]),
+    MANAGED.named("managed_total_nodes_running", "nodes", "Nodes that managed scaling has running.", &["TotalNodesRunning"], &[Average]),
+    MANAGED.named("managed_total_vcpus_requested", "vCPUs", "vCPUs that managed scaling asks for.", &["TotalVCPURequested"], &[Average]),
+    MANAGED.named("managed_total_vcpus_running", "vCPUs", "vCPUs that managed scaling has running.", &["TotalVCPURunning"], &[Average]),
+    MANAGED.named("managed_core_units_requested", "units", "Core capacity units that managed scaling asks for.", &["CoreUnitsRequested"], &[Average]),
+    MANAGED.named("managed_core_units_running", "units", "Core capacity units that managed scaling has running.", &["CoreUnitsRunning"], &[Average]),
+    MANAGED.named("managed_core_nodes_requested", "nodes", "Core nodes that managed scaling asks for.", &["CoreNodesRequested"], &[Average]),
+    MANAGED.named("managed_core_vcpus_requested", "vCPUs", "Core vCPUs that managed scaling asks for.", &["CoreVCPURequested"], &[Average]),
+    MANAGED.named("managed_core_vcpus_running", "vCPUs", "Core vCPUs that managed scaling has running.", &["CoreVCPURunning"], &[Average]),
+    MANAGED.named("managed_task_units_requested", "units", "Task capacity units that managed scaling asks for.", &["TaskUnitsRequested"], &[Average]),
+    MANAGED.named("managed_task_units_running", "units", "Task capacity units that managed scaling has running.", &["TaskUnitsRunning"], &[Average]),
+    MANAGED.named("managed_task_nodes_requested", "nodes", "Task nodes that managed scaling asks for.", &["TaskNodesRequested"], &[Average]),
+    MANAGED.named("managed_task_vcpus_requested", "vCPUs", "Task vCPUs that managed scaling asks for.", &["TaskVCPURequested"], &[Average]),
+    MANAGED.named("managed_task_vcpus_running", "vCPUs", "Task vCPUs that managed scaling has running.", &["TaskVCPURunning"], &[Average]),
+    APPLICATION.named("running_workers", "workers", "Workers of all kinds that run a job.", &["RunningWorkerCount"], &[Average]),
+    APPLICATION.named("idle_workers", "workers", "Workers that are ready and run nothing.", &["IdleWorkerCount"], &[Average]),
+    APPLICATION.named("jobs_submitted", "jobs", "Job runs submitted.", &["SubmittedJobs"], &[Maximum]).slow(),
+    APPLICATION.named("jobs_pending", "jobs", "Job runs pending.", &["PendingJobs"], &[Maximum]).slow(),
+    APPLICATION.named("jobs_scheduled", "jobs", "Job runs scheduled.", &["ScheduledJobs"], &[Maximum]).slow(),
+    APPLICATION.named("jobs_running", "jobs", "Job runs running.", &["RunningJobs"], &[Maximum]).slow(),
+    APPLICATION.named("jobs_succeeded", "jobs", "Job runs in state success.", &["SuccessJobs"], &[Maximum]).slow(),
+    APPLICATION.named("jobs_failed", "jobs", "Job runs in state failed.", &["FailedJobs"], &[Maximum]).slow(),
+    APPLICATION.named("jobs_cancelling", "jobs", "Job runs in state cancelling.", &["CancellingJobs"], &[Maximum]).slow(),
+    APPLICATION.named("jobs_cancelled", "jobs", "Job runs in state cancelled.", &["CancelledJobs"], &[Maximum]).slow(),
+    CAPACITY.named("capacity_vcpus", "vCPUs", "vCPUs allocated, by kind of worker and of capacity.", &["CPUAllocated"], &[Average]),
+    CAPACITY.named("capacity_memory_gb", "GB", "Memory allocated, by kind of worker and of capacity.", &["MemoryAllocated"], &[Average]),
+    CAPACITY.named("capacity_storage_gb", "GB", "Disk allocated, by kind of worker and of capacity.", &["StorageAllocated"], &[Average]),
+    CAPACITY.named("capacity_running_workers", "workers", "Workers that run a job, by kind of worker and of capacity.", &["RunningWorkerCount"], &[Average]),
+    CAPACITY.named("capacity_idle_workers", "workers", "Workers that are ready and run nothing, by kind of worker and of capacity.", &["IdleWorkerCount"], &[Average]),
+];
 
 fn cluster(cluster: &Resource) -> Vec<Part> {
     whole("JobFlowId", cluster)
+}
+
+fn auto_terminating(resource: &Resource) -> Vec<Part> {
+    if resource.is("auto_termination_policy") { cluster(resource) } else { Vec::new() }
+}
+
+fn managed(resource: &Resource) -> Vec<Part> {
+    if resource.is("managed_scaling") { cluster(resource) } else { Vec::new() }
 }
 
 /// From release 7.10 the metrics carry the application's name beside its id, and the old dimension
 /// set is no longer updated: EMR Serverless User Guide, "Monitoring EMR Serverless applications".
 fn serverless_application(application: &Resource) -> Vec<Part> {
     let mut parts = whole("ApplicationId", application);
-    if release_at_least(application.text("release").unwrap_or_default(), 7, 10) {
+    if has_name(application) {
         parts[0].dimensions.push(("ApplicationName", application.name.clone()));
     }
     parts
+}
+
+fn has_name(application: &Resource) -> bool {
+    release_at_least(application.text("release").unwrap_or_default(), 7, 10)
 }
 
 /// Whether a release label such as `emr-7.10.0` is at least `major.minor`.

@@ -6,8 +6,8 @@
 pub mod facts;
 mod list;
 
-use super::{Across, Empty, Metric, Part, Period, Service, Statistic, whole};
-use crate::model::{Kind, Resource};
+use super::{Listed, Metric, Part, Parts, Service, Statistic, whole};
+use crate::model::Resource;
 
 crate::kind! {
     /// Lambda functions. Lambda does not tell when one was created: `created_at` is null.
@@ -62,69 +62,210 @@ pub const SERVICE: Service = Service {
     list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
-/// AWS Lambda Developer Guide, "Working with Lambda function metrics".
+use Statistic::{Average, Maximum, P95, Sum};
+
+/// AWS Lambda Developer Guide, "Working with Lambda function metrics". They appear when a function
+/// runs.
+const FUNCTION: Metric =
+    Metric::of(&LambdaFunction::KIND, "AWS/Lambda", Parts::Known(function)).on_use().summed();
+/// Of each alias or version with provisioned concurrency.
+const ALIAS: Metric = FUNCTION.at(Parts::Known(provisioned_aliases));
+/// Functions fed by a stream, or with extensions: CloudWatch knows which.
+const IN_SOME: Metric = FUNCTION
+    .at(Parts::Listed(Listed { resource: "FunctionName", others: &[], of: |_| true, typical: 0 }))
+    .busiest()
+    .slow();
+/// What the function pays CloudWatch for, where Lambda Insights is switched on: CloudWatch User
+/// Guide, "Metrics collected by Lambda Insights".
+const INSIGHTS: Metric = Metric::of(
+    &LambdaFunction::KIND,
+    "LambdaInsights",
+    Parts::Listed(Listed { resource: "function_name", others: &[], of: |_| true, typical: 0 }),
+)
+.slow();
+
 const METRICS: &[Metric] = &[
-    metric(
+    FUNCTION.named(
         "invocations",
         "invocations",
         "Requests that ran and are billed.",
         &["Invocations"],
-        &[Statistic::Sum],
+        &[Sum],
     ),
-    metric("errors", "invocations", "Invocations that failed.", &["Errors"], &[Statistic::Sum]),
-    metric(
+    FUNCTION.named("errors", "invocations", "Invocations that failed.", &["Errors"], &[Sum]),
+    FUNCTION.named(
         "duration_ms",
         "ms",
         "Time that invocations ran. Initialisation is not in it, though it is billed too.",
         &["Duration"],
-        &[Statistic::Sum, Statistic::Maximum],
+        &[Sum, Maximum],
     ),
-    Metric {
-        across: Across::Max,
-        parts: provisioned_aliases,
-        empty: Empty::Unknown,
-        ..metric(
+    ALIAS
+        .named(
             "provisioned_utilization_ratio",
             "",
             "Provisioned concurrency in use, divided by what is allocated, per alias.",
             &["ProvisionedConcurrencyUtilization"],
-            &[Statistic::Average, Statistic::Maximum],
+            &[Average, Maximum],
         )
-    },
-    Metric {
-        parts: provisioned_aliases,
-        ..metric(
-            "provisioned_invocations",
+        .unknown_when_silent()
+        .busiest(),
+    ALIAS.named(
+        "provisioned_invocations",
+        "invocations",
+        "Invocations that ran on provisioned concurrency, per alias.",
+        &["ProvisionedConcurrencyInvocations"],
+        &[Sum],
+    ),
+    FUNCTION
+        .named(
+            "duration_p95_ms",
+            "ms",
+            "95th percentile of the time that invocations ran.",
+            &["Duration"],
+            &[P95],
+        )
+        .busiest()
+        .slow(),
+    FUNCTION
+        .named(
+            "throttles",
             "invocations",
-            "Invocations that ran on provisioned concurrency, per alias.",
-            &["ProvisionedConcurrencyInvocations"],
-            &[Statistic::Sum],
+            "Requests that were refused for want of concurrency.",
+            &["Throttles"],
+            &[Sum],
         )
-    },
+        .slow(),
+    FUNCTION
+        .named(
+            "dead_letter_errors",
+            "events",
+            "Events that could not be put into the dead-letter queue.",
+            &["DeadLetterErrors"],
+            &[Sum],
+        )
+        .slow(),
+    FUNCTION
+        .named(
+            "destination_failures",
+            "events",
+            "Events that could not be delivered to their destination.",
+            &["DestinationDeliveryFailures"],
+            &[Sum],
+        )
+        .slow(),
+    FUNCTION
+        .named(
+            "concurrent_executions",
+            "executions",
+            "Executions at the same time.",
+            &["ConcurrentExecutions"],
+            &[Maximum],
+        )
+        .busiest()
+        .slow(),
+    ALIAS
+        .named(
+            "provisioned_spillover",
+            "invocations",
+            "Invocations beyond provisioned concurrency, per alias.",
+            &["ProvisionedConcurrencySpilloverInvocations"],
+            &[Sum],
+        )
+        .slow(),
+    ALIAS
+        .named(
+            "provisioned_executions",
+            "executions",
+            "Executions on provisioned concurrency at the same time, per alias.",
+            &["ProvisionedConcurrentExecutions"],
+            &[Maximum],
+        )
+        .slow(),
+    IN_SOME.named(
+        "iterator_age_ms",
+        "ms",
+        "Age of the last record of a batch from a stream.",
+        &["IteratorAge"],
+        &[Maximum],
+    ),
+    IN_SOME.named(
+        "offset_lag",
+        "offsets",
+        "Records between the last one written to a Kafka topic and the last one processed.",
+        &["OffsetLag"],
+        &[Maximum],
+    ),
+    IN_SOME.named(
+        "extensions_ms",
+        "ms",
+        "Time that extensions ran after the function, which is billed.",
+        &["PostRuntimeExtensionsDuration"],
+        &[Average],
+    ),
+    INSIGHTS.named(
+        "memory_used_percent",
+        "%",
+        "Greatest memory in use, of what is allocated. Lambda Insights only.",
+        &["memory_utilization"],
+        &[Average, Maximum],
+    ),
+    INSIGHTS.named(
+        "memory_used_mib",
+        "MiB",
+        "Greatest memory in use. Lambda Insights only.",
+        &["used_memory_max"],
+        &[Maximum],
+    ),
+    INSIGHTS.named(
+        "memory_allocated_mib",
+        "MiB",
+        "Memory allocated. Lambda Insights only.",
+        &["total_memory"],
+        &[Maximum],
+    ),
+    INSIGHTS.named(
+        "cpu_ms",
+        "ms",
+        "CPU time of an invocation, in user and system mode. Lambda Insights only.",
+        &["cpu_total_time"],
+        &[Average],
+    ),
+    INSIGHTS.named(
+        "init_ms",
+        "ms",
+        "Time that initialisation took, which is billed. Lambda Insights only.",
+        &["init_duration"],
+        &[Average],
+    ),
+    INSIGHTS
+        .named(
+            "network_in_bytes",
+            "bytes",
+            "Bytes received. Lambda Insights only.",
+            &["rx_bytes"],
+            &[Sum],
+        )
+        .summed(),
+    INSIGHTS
+        .named(
+            "network_out_bytes",
+            "bytes",
+            "Bytes sent. Lambda Insights only.",
+            &["tx_bytes"],
+            &[Sum],
+        )
+        .summed(),
+    INSIGHTS
+        .named(
+            "network_bytes",
+            "bytes",
+            "Bytes received and sent. Lambda Insights only.",
+            &["total_network"],
+            &[Sum],
+        )
+        .summed(),
 ];
-
-const fn metric(
-    field: &'static str,
-    unit: &'static str,
-    doc: &'static str,
-    names: &'static [&'static str],
-    statistics: &'static [Statistic],
-) -> Metric {
-    const KIND: &Kind = &LambdaFunction::KIND;
-    Metric {
-        field,
-        unit,
-        doc,
-        kind: KIND,
-        namespace: "AWS/Lambda",
-        names,
-        parts: function,
-        statistics,
-        period: Period::Hour,
-        empty: Empty::Zero,
-        across: Across::Sum,
-    }
-}
 
 fn function(function: &Resource) -> Vec<Part> {
     whole("FunctionName", function)

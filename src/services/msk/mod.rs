@@ -7,7 +7,7 @@
 pub mod facts;
 mod list;
 
-use super::{Across, Empty, Metric, Part, Period, Service, Statistic};
+use super::{Listed, Metric, Part, Parts, Service, Statistic};
 use crate::model::Resource;
 
 crate::kind! {
@@ -51,113 +51,348 @@ pub const SERVICE: Service = Service {
 
 const NAMESPACE: &str = "AWS/Kafka";
 
-/// Metrics of level DEFAULT, which is free to publish: Amazon MSK Developer Guide, "Amazon MSK
-/// metrics for monitoring with CloudWatch".
+/// What every provisioned cluster's brokers publish.
+const BROKER: Metric = Metric::of(&MskCluster::KIND, NAMESPACE, Parts::Known(brokers));
+/// What only Standard brokers do: theirs is an EBS volume.
+const STANDARD: Metric = BROKER.at(Parts::Known(standard_brokers));
+const EXPRESS: Metric = BROKER.at(Parts::Known(express_brokers));
+/// What the customer pays CloudWatch for: level `PER_BROKER` or finer.
+const PAID: Metric = BROKER.at(Parts::Known(paid_brokers));
+const PAID_STANDARD: Metric = BROKER.at(Parts::Known(paid_standard_brokers));
+const CLUSTER: Metric = BROKER.at(Parts::Known(provisioned));
+/// Offsets that consumers have not read, by group and topic. None where nobody consumes.
+const LAG: Metric = BROKER.at(Parts::Listed(Listed {
+    resource: "Cluster Name",
+    others: &["Consumer Group", "Topic"],
+    of: |_| true,
+    typical: 10,
+}));
+/// What serverless clusters publish, by topic: a rate of each partition once a minute. An hour's
+/// sum of such rates, times the 60 s between them, is what passed (MSK Developer Guide, "Monitoring
+/// serverless clusters").
+const SERVERLESS: Metric = BROKER
+    .at(Parts::Listed(Listed {
+        resource: "Cluster Name",
+        others: &["Topic"],
+        of: is_serverless,
+        typical: 10,
+    }))
+    .scaled(60.0)
+    .on_use()
+    .summed()
+    .slow();
+
+use Statistic::{Average, Maximum, Minimum, Sum};
+
+/// Amazon MSK Developer Guide, "Amazon MSK metrics for monitoring with CloudWatch". Level DEFAULT is
+/// free to publish.
 const METRICS: &[Metric] = &[
-    Metric {
-        field: "cpu_percent",
-        unit: "%",
-        doc: "CPU in user and system mode, which AWS wants under 60 % (MSK best practices).",
-        kind: &MskCluster::KIND,
-        namespace: NAMESPACE,
-        names: &["CpuUser", "CpuSystem"],
-        parts: brokers,
-        statistics: &[Statistic::Average, Statistic::Maximum],
-        period: Period::Hour,
-        empty: Empty::Unknown,
-        across: Across::Max,
-    },
-    Metric {
-        field: "bytes_in_per_s",
-        unit: "bytes/s",
-        doc: "Bytes that clients produce. Published once a topic has had traffic.",
-        kind: &MskCluster::KIND,
-        namespace: NAMESPACE,
-        names: &["BytesInPerSec"],
-        parts: brokers,
-        statistics: &[Statistic::Average],
-        period: Period::Hour,
-        empty: Empty::Zero,
-        across: Across::Sum,
-    },
-    Metric {
-        field: "bytes_out_per_s",
-        unit: "bytes/s",
-        doc: "Bytes that clients consume. Published once a topic has had traffic.",
-        kind: &MskCluster::KIND,
-        namespace: NAMESPACE,
-        names: &["BytesOutPerSec"],
-        parts: brokers,
-        statistics: &[Statistic::Average],
-        period: Period::Hour,
-        empty: Empty::Zero,
-        across: Across::Sum,
-    },
-    Metric {
-        field: "client_connections",
-        unit: "connections",
-        doc: "Connections of clients; those between brokers are not in it.",
-        kind: &MskCluster::KIND,
-        namespace: NAMESPACE,
-        names: &["ClientConnectionCount"],
-        parts: brokers,
-        statistics: &[Statistic::Maximum],
-        period: Period::Hour,
-        empty: Empty::Unknown,
-        across: Across::Sum,
-    },
-    Metric {
-        field: "partitions",
-        unit: "partitions",
-        doc: "Partitions of a broker, replicas included.",
-        kind: &MskCluster::KIND,
-        namespace: NAMESPACE,
-        names: &["PartitionCount"],
-        parts: brokers,
-        statistics: &[Statistic::Maximum],
-        period: Period::Hour,
-        empty: Empty::Unknown,
-        across: Across::Max,
-    },
-    Metric {
-        field: "disk_used_percent",
-        unit: "%",
-        doc: "Fill of a broker's data volume. Standard brokers only.",
-        kind: &MskCluster::KIND,
-        namespace: NAMESPACE,
-        names: &["KafkaDataLogsDiskUsed"],
-        parts: standard_brokers,
-        statistics: &[Statistic::Maximum],
-        period: Period::Hour,
-        empty: Empty::Unknown,
-        across: Across::Max,
-    },
-    Metric {
-        field: "heap_after_gc_percent",
-        unit: "%",
-        doc: "Java heap in use after garbage collection: a guard before a smaller broker.",
-        kind: &MskCluster::KIND,
-        namespace: NAMESPACE,
-        names: &["HeapMemoryAfterGC"],
-        parts: standard_brokers,
-        statistics: &[Statistic::Average],
-        period: Period::Hour,
-        empty: Empty::Unknown,
-        across: Across::Max,
-    },
-    Metric {
-        field: "storage_used_bytes",
-        unit: "bytes",
-        doc: "Storage that an Express cluster is billed for.",
-        kind: &MskCluster::KIND,
-        namespace: NAMESPACE,
-        names: &["StorageUsed"],
-        parts: express_cluster,
-        statistics: &[Statistic::Maximum],
-        period: Period::Hour,
-        empty: Empty::Unknown,
-        across: Across::Max,
-    },
+    BROKER.named(
+        "cpu_percent",
+        "%",
+        "CPU in user and system mode, which AWS wants under 60 % (MSK best practices).",
+        &["CpuUser", "CpuSystem"],
+        &[Average, Maximum],
+    ),
+    BROKER
+        .named(
+            "bytes_in_per_s",
+            "bytes/s",
+            "Bytes that clients produce. Published once a topic has had traffic.",
+            &["BytesInPerSec"],
+            &[Average],
+        )
+        .on_use()
+        .summed(),
+    BROKER
+        .named(
+            "bytes_out_per_s",
+            "bytes/s",
+            "Bytes that clients consume. Published once a topic has had traffic.",
+            &["BytesOutPerSec"],
+            &[Average],
+        )
+        .on_use()
+        .summed(),
+    BROKER
+        .named(
+            "client_connections",
+            "connections",
+            "Connections of clients; those between brokers are not in it.",
+            &["ClientConnectionCount"],
+            &[Maximum],
+        )
+        .summed(),
+    BROKER.named(
+        "partitions",
+        "partitions",
+        "Partitions of a broker, replicas included.",
+        &["PartitionCount"],
+        &[Maximum],
+    ),
+    STANDARD.named(
+        "disk_used_percent",
+        "%",
+        "Fill of a broker's data volume. Standard brokers only.",
+        &["KafkaDataLogsDiskUsed"],
+        &[Maximum],
+    ),
+    STANDARD.named(
+        "heap_after_gc_percent",
+        "%",
+        "Java heap in use after garbage collection: a guard before a smaller broker.",
+        &["HeapMemoryAfterGC"],
+        &[Average],
+    ),
+    BROKER
+        .named(
+            "storage_used_bytes",
+            "bytes",
+            "Storage that an Express cluster is billed for.",
+            &["StorageUsed"],
+            &[Maximum],
+        )
+        .at(Parts::Known(express_cluster)),
+    BROKER
+        .named("cpu_idle_percent", "%", "CPU that does nothing.", &["CpuIdle"], &[Average])
+        .scarcest()
+        .slow(),
+    BROKER
+        .named(
+            "cpu_io_wait_percent",
+            "%",
+            "CPU that waits for the disk.",
+            &["CpuIoWait"],
+            &[Average],
+        )
+        .slow(),
+    BROKER
+        .named(
+            "messages_in_per_s",
+            "messages/s",
+            "Messages that clients produce.",
+            &["MessagesInPerSec"],
+            &[Average],
+        )
+        .summed()
+        .slow(),
+    BROKER
+        .named(
+            "connections",
+            "connections",
+            "All connections, those between brokers too.",
+            &["ConnectionCount"],
+            &[Maximum],
+        )
+        .summed()
+        .slow(),
+    BROKER
+        .named(
+            "leaders",
+            "partitions",
+            "Partitions that a broker leads: unevenly spread, some brokers work for others.",
+            &["LeaderCount"],
+            &[Maximum],
+        )
+        .slow(),
+    CLUSTER
+        .named(
+            "global_partitions",
+            "partitions",
+            "Partitions of the cluster, without replicas.",
+            &["GlobalPartitionCount"],
+            &[Maximum],
+        )
+        .slow(),
+    CLUSTER
+        .named("topics", "topics", "Topics of the cluster.", &["GlobalTopicCount"], &[Maximum])
+        .slow(),
+    CLUSTER
+        .named(
+            "active_controllers",
+            "controllers",
+            "Brokers that lead the cluster: 1 when it is well.",
+            &["ActiveControllerCount"],
+            &[Maximum],
+        )
+        .slow(),
+    CLUSTER
+        .named(
+            "offline_partitions",
+            "partitions",
+            "Partitions without a leader. Standard brokers only.",
+            &["OfflinePartitionsCount"],
+            &[Maximum],
+        )
+        .at(Parts::Known(standard_cluster))
+        .slow(),
+    STANDARD
+        .named("memory_used_bytes", "bytes", "Memory in use.", &["MemoryUsed"], &[Average])
+        .slow(),
+    STANDARD
+        .named("memory_free_bytes", "bytes", "Memory that is free.", &["MemoryFree"], &[Average])
+        .scarcest()
+        .slow(),
+    BROKER
+        .named(
+            "cpu_credits",
+            "credits",
+            "CPU credits of t3 brokers, which run at 20 % without them.",
+            &["CPUCreditBalance"],
+            &[Minimum],
+        )
+        .at(Parts::Known(burstable_brokers))
+        .scarcest()
+        .slow(),
+    STANDARD
+        .named(
+            "traffic_shaping_packets",
+            "packets",
+            "Packets dropped or queued because the instance's network was exceeded.",
+            &["TrafficShaping"],
+            &[Sum],
+        )
+        .summed()
+        .slow(),
+    STANDARD
+        .named(
+            "burst_balance_percent",
+            "%",
+            "Burst credits of the volume. Absent where its baseline is as fast as its burst.",
+            &["BurstBalance"],
+            &[Minimum],
+        )
+        .scarcest()
+        .slow(),
+    EXPRESS
+        .named(
+            "produce_throttle_ms",
+            "ms",
+            "Time that producers are held back by quotas.",
+            &["ProduceThrottleTime"],
+            &[Average],
+        )
+        .slow(),
+    EXPRESS
+        .named(
+            "fetch_throttle_ms",
+            "ms",
+            "Time that consumers are held back by quotas.",
+            &["FetchThrottleTime"],
+            &[Average],
+        )
+        .slow(),
+    PAID_STANDARD
+        .named(
+            "volume_read_bytes",
+            "bytes",
+            "Bytes read from the volume in the hour.",
+            &["VolumeReadBytes"],
+            &[Sum],
+        )
+        .slow(),
+    PAID_STANDARD
+        .named(
+            "volume_write_bytes",
+            "bytes",
+            "Bytes written to the volume in the hour.",
+            &["VolumeWriteBytes"],
+            &[Sum],
+        )
+        .slow(),
+    PAID_STANDARD
+        .named(
+            "volume_queue_length",
+            "requests",
+            "Reads and writes that wait for the volume.",
+            &["VolumeQueueLength"],
+            &[Average],
+        )
+        .slow(),
+    PAID.named(
+        "request_handler_idle_ratio",
+        "",
+        "Share of the request handlers' time that is idle: under 0.3 a broker is saturated.",
+        &["RequestHandlerAvgIdlePercent"],
+        &[Average],
+    )
+    .scarcest()
+    .slow(),
+    PAID.named(
+        "network_processor_idle_ratio",
+        "",
+        "Share of the network threads' time that is idle: under 0.3 a broker is saturated.",
+        &["NetworkProcessorAvgIdlePercent"],
+        &[Average],
+    )
+    .scarcest()
+    .slow(),
+    PAID_STANDARD
+        .named(
+            "network_in_exceeded_packets",
+            "packets",
+            "Packets shaped because the instance's inbound bandwidth was exceeded.",
+            &["BwInAllowanceExceeded"],
+            &[Sum],
+        )
+        .summed()
+        .slow(),
+    PAID_STANDARD
+        .named(
+            "network_out_exceeded_packets",
+            "packets",
+            "Packets shaped because the instance's outbound bandwidth was exceeded.",
+            &["BwOutAllowanceExceeded"],
+            &[Sum],
+        )
+        .summed()
+        .slow(),
+    LAG.named(
+        "lag_s",
+        "s",
+        "Estimated time to drain the consumer group's lag.",
+        &["EstimatedMaxTimeLag"],
+        &[Maximum],
+    )
+    .slow(),
+    LAG.named(
+        "lag_offsets",
+        "offsets",
+        "Greatest lag of a consumer group over a topic's partitions.",
+        &["MaxOffsetLag"],
+        &[Maximum],
+    )
+    .slow(),
+    LAG.named(
+        "lag_offsets_sum",
+        "offsets",
+        "Lag of a consumer group, added over a topic's partitions.",
+        &["SumOffsetLag"],
+        &[Maximum],
+    )
+    .summed()
+    .slow(),
+    SERVERLESS.named(
+        "topic_bytes_in",
+        "bytes",
+        "Bytes that clients produced in the hour, by topic. Serverless only.",
+        &["BytesInPerSec"],
+        &[Sum],
+    ),
+    SERVERLESS.named(
+        "topic_bytes_out",
+        "bytes",
+        "Bytes that clients consumed in the hour, by topic. Serverless only.",
+        &["BytesOutPerSec"],
+        &[Sum],
+    ),
+    SERVERLESS.named(
+        "topic_messages_in",
+        "messages",
+        "Messages that clients produced in the hour, by topic. Serverless only.",
+        &["MessagesInPerSec"],
+        &[Sum],
+    ),
 ];
 
 /// One part per broker of a provisioned cluster.
@@ -174,14 +409,61 @@ fn brokers(cluster: &Resource) -> Vec<Part> {
         .collect()
 }
 
+fn is_standard(cluster: &Resource) -> bool {
+    cluster.text("broker_family") == Some("standard")
+}
+
+fn is_express(cluster: &Resource) -> bool {
+    cluster.text("broker_family") == Some("express")
+}
+
+fn is_serverless(cluster: &Resource) -> bool {
+    cluster.text("cluster_type") == Some("SERVERLESS")
+}
+
+/// Whether the cluster publishes what each broker does beyond level DEFAULT. Unknown is no: a
+/// series that is not there would only cost.
+fn is_paid(cluster: &Resource) -> bool {
+    cluster.text("enhanced_monitoring").is_some_and(|level| level.starts_with("PER_"))
+}
+
+fn brokers_if(cluster: &Resource, is: bool) -> Vec<Part> {
+    if is { brokers(cluster) } else { Vec::new() }
+}
+
+fn cluster_if(cluster: &Resource, is: bool) -> Vec<Part> {
+    if is { super::whole("Cluster Name", cluster) } else { Vec::new() }
+}
+
 fn standard_brokers(cluster: &Resource) -> Vec<Part> {
-    if cluster.text("broker_family") == Some("standard") { brokers(cluster) } else { Vec::new() }
+    brokers_if(cluster, is_standard(cluster))
+}
+
+fn express_brokers(cluster: &Resource) -> Vec<Part> {
+    brokers_if(cluster, is_express(cluster))
+}
+
+fn burstable_brokers(cluster: &Resource) -> Vec<Part> {
+    let size = cluster.text("instance_type").unwrap_or_default();
+    brokers_if(cluster, size.starts_with("kafka.t"))
+}
+
+fn paid_brokers(cluster: &Resource) -> Vec<Part> {
+    brokers_if(cluster, is_paid(cluster))
+}
+
+fn paid_standard_brokers(cluster: &Resource) -> Vec<Part> {
+    brokers_if(cluster, is_paid(cluster) && is_standard(cluster))
+}
+
+fn provisioned(cluster: &Resource) -> Vec<Part> {
+    cluster_if(cluster, is_standard(cluster) || is_express(cluster))
+}
+
+fn standard_cluster(cluster: &Resource) -> Vec<Part> {
+    cluster_if(cluster, is_standard(cluster))
 }
 
 fn express_cluster(cluster: &Resource) -> Vec<Part> {
-    if cluster.text("broker_family") == Some("express") {
-        super::whole("Cluster Name", cluster)
-    } else {
-        Vec::new()
-    }
+    cluster_if(cluster, is_express(cluster))
 }

@@ -5,8 +5,8 @@ mod list;
 mod reservations;
 mod snapshots;
 
-use super::{Across, Empty, Metric, Part, Period, Service, Statistic, whole};
-use crate::model::Resource;
+use super::{Metric, Part, Parts, Service, Statistic, whole};
+use crate::model::{Resource, Value};
 
 crate::kind! {
     /// RDS instances, Aurora members included; Neptune and DocumentDB left out.
@@ -133,145 +133,96 @@ pub const SERVICE: Service = Service {
     list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
-/// Amazon RDS User Guide, "CloudWatch metrics for RDS"; Amazon Aurora User Guide, the same.
-const METRICS: &[Metric] = &[
-    metric(
-        "cpu_percent",
-        "%",
-        "CPU in use.",
-        &["CPUUtilization"],
-        &[Statistic::Average, Statistic::Maximum],
-        Across::Max,
-    ),
-    metric(
-        "connections",
-        "connections",
-        "Connections of clients.",
-        &["DatabaseConnections"],
-        &[Statistic::Maximum],
-        Across::Max,
-    ),
-    metric(
-        "freeable_memory_bytes",
-        "bytes",
-        "Memory that could be had for use.",
-        &["FreeableMemory"],
-        &[Statistic::Minimum],
-        Across::Min,
-    ),
-    metric(
-        "swap_bytes",
-        "bytes",
-        "Swap in use: a guard before a smaller class.",
-        &["SwapUsage"],
-        &[Statistic::Maximum],
-        Across::Max,
-    ),
-    Metric {
-        parts: own_storage,
-        ..metric(
-            "free_storage_bytes",
-            "bytes",
-            "Storage that is not used. Not on Aurora.",
-            &["FreeStorageSpace"],
-            &[Statistic::Minimum],
-            Across::Min,
-        )
-    },
-    Metric {
-        parts: own_storage,
-        ..metric(
-            "iops",
-            "IOPS",
-            "Reads and writes in a second. Its maximum is the sum of both maxima, so an upper bound.",
-            &["ReadIOPS", "WriteIOPS"],
-            &[Statistic::Average, Statistic::Maximum],
-            Across::Max,
-        )
-    },
-    Metric {
-        parts: own_storage,
-        ..metric(
-            "throughput_bytes_per_s",
-            "bytes/s",
-            "Bytes read and written in a second. Its maximum is the sum of both maxima.",
-            &["ReadThroughput", "WriteThroughput"],
-            &[Statistic::Maximum],
-            Across::Max,
-        )
-    },
-    Metric {
-        parts: burstable,
-        ..metric(
-            "cpu_credits",
-            "credits",
-            "CPU credits of a burstable class.",
-            &["CPUCreditBalance"],
-            &[Statistic::Minimum],
-            Across::Min,
-        )
-    },
-    Metric {
-        kind: &RdsCluster::KIND,
-        parts: aurora_cluster,
-        ..metric(
-            "volume_bytes",
-            "bytes",
-            "Storage that an Aurora cluster is billed for.",
-            &["VolumeBytesUsed"],
-            &[Statistic::Average],
-            Across::Max,
-        )
-    },
-    Metric {
-        kind: &RdsCluster::KIND,
-        parts: serverless_cluster,
-        ..metric(
-            "acu",
-            "ACU",
-            "Capacity of Aurora Serverless v2.",
-            &["ServerlessDatabaseCapacity"],
-            &[Statistic::Average, Statistic::Maximum],
-            Across::Max,
-        )
-    },
-];
+use Statistic::{Average, Maximum, Minimum, Sum};
 
-const fn metric(
-    field: &'static str,
-    unit: &'static str,
-    doc: &'static str,
-    names: &'static [&'static str],
-    statistics: &'static [Statistic],
-    across: Across,
-) -> Metric {
-    Metric {
-        field,
-        unit,
-        doc,
-        kind: &RdsInstance::KIND,
-        namespace: "AWS/RDS",
-        names,
-        parts: instance,
-        statistics,
-        period: Period::Hour,
-        empty: Empty::Unknown,
-        across,
-    }
-}
+/// Amazon RDS User Guide, "CloudWatch metrics for RDS"; Amazon Aurora User Guide, the same. They are
+/// published all the time.
+const INSTANCE: Metric = Metric::of(&RdsInstance::KIND, "AWS/RDS", Parts::Known(instance));
+/// Instances with a volume of their own: Aurora's belongs to the cluster.
+const VOLUME: Metric = INSTANCE.at(Parts::Known(own_storage));
+const CLUSTER: Metric = Metric::of(&RdsCluster::KIND, "AWS/RDS", Parts::Known(aurora_cluster));
+const SERVERLESS: Metric = CLUSTER.at(Parts::Known(serverless_cluster));
+
+/// Aurora counts the I/O of its volume in five minutes: an hour has twelve of their mean (Amazon
+/// Aurora User Guide, "CloudWatch metrics for Aurora").
+const IOS_OF_AN_HOUR: f64 = 12.0;
+
+const METRICS: &[Metric] = &[
+    INSTANCE.named("cpu_percent", "%", "CPU in use.", &["CPUUtilization"], &[Average, Maximum]),
+    INSTANCE.named("connections", "connections", "Connections of clients.", &["DatabaseConnections"], &[Maximum]),
+    INSTANCE.named("freeable_memory_bytes", "bytes", "Memory that could be had for use.", &["FreeableMemory"], &[Average, Minimum]).scarcest(),
+    INSTANCE.named("swap_bytes", "bytes", "Swap in use: a guard before a smaller class.", &["SwapUsage"], &[Maximum]),
+    VOLUME.named("free_storage_bytes", "bytes", "Storage that is not used. Not on Aurora.", &["FreeStorageSpace"], &[Minimum]).scarcest(),
+    VOLUME.named("iops", "IOPS", "Reads and writes in a second. Its maximum is the sum of both maxima, so an upper bound.", &["ReadIOPS", "WriteIOPS"], &[Average, Maximum]),
+    VOLUME.named("throughput_bytes_per_s", "bytes/s", "Bytes read and written in a second. Its maximum is the sum of both maxima.", &["ReadThroughput", "WriteThroughput"], &[Average, Maximum]),
+    INSTANCE.named("cpu_credits", "credits", "CPU credits of a burstable class.", &["CPUCreditBalance"], &[Minimum]).at(Parts::Known(burstable)).scarcest(),
+    CLUSTER.named("volume_bytes", "bytes", "Storage that an Aurora cluster is billed for.", &["VolumeBytesUsed"], &[Average]),
+    SERVERLESS.named("acu", "ACU", "Capacity of Aurora Serverless v2.", &["ServerlessDatabaseCapacity"], &[Average, Minimum, Maximum]),
+    INSTANCE.named("cpu_credits_used", "credits", "CPU credits that a burstable class used in the hour.", &["CPUCreditUsage"], &[Sum]).at(Parts::Known(burstable)).slow(),
+    VOLUME.named("disk_queue_depth", "requests", "Reads and writes that wait for the volume.", &["DiskQueueDepth"], &[Maximum]).slow(),
+    VOLUME.named("burst_balance_percent", "%", "Burst credits of a gp2 volume.", &["BurstBalance"], &[Minimum]).at(Parts::Known(gp2)).scarcest().slow(),
+    VOLUME.named("ebs_io_balance_percent", "%", "I/O credits of the instance towards its volume.", &["EBSIOBalance%"], &[Minimum]).scarcest().slow(),
+    VOLUME.named("ebs_byte_balance_percent", "%", "Throughput credits of the instance towards its volume.", &["EBSByteBalance%"], &[Minimum]).scarcest().slow(),
+    INSTANCE.named("network_in_bytes_per_s", "bytes/s", "Bytes received in a second, replication and monitoring included.", &["NetworkReceiveThroughput"], &[Average]).slow(),
+    INSTANCE.named("network_out_bytes_per_s", "bytes/s", "Bytes sent in a second, replication and monitoring included.", &["NetworkTransmitThroughput"], &[Average]).slow(),
+    INSTANCE.named("replica_lag_s", "s", "How far a replica is behind.", &["ReplicaLag"], &[Maximum]).at(Parts::Known(replica)).slow(),
+    INSTANCE.named("aurora_replica_lag_ms", "ms", "How far an Aurora reader is behind.", &["AuroraReplicaLag"], &[Maximum]).at(Parts::Known(aurora_reader)).slow(),
+    INSTANCE.named("db_load", "sessions", "Sessions at work at the same time, to hold against vCPUs. Performance Insights only.", &["DBLoad"], &[Average]).at(Parts::Known(insights)).slow(),
+    INSTANCE.named("buffer_cache_hit_percent", "%", "Reads that the buffer cache answers: with less memory the others become billed I/O. Aurora only.", &["BufferCacheHitRatio"], &[Average]).at(Parts::Known(aurora_instance)).scarcest().slow(),
+    INSTANCE.named("acu_used_percent", "%", "Capacity of an Aurora Serverless v2 instance, of its maximum.", &["ACUUtilization"], &[Average]).at(Parts::Known(serverless_instance)).slow(),
+    CLUSTER.named("volume_read_ios", "requests", "Reads from the volume in the hour, which Aurora Standard bills.", &["VolumeReadIOPs"], &[Average]).scaled(IOS_OF_AN_HOUR).slow(),
+    CLUSTER.named("volume_write_ios", "requests", "Writes to the volume in the hour, which Aurora Standard bills.", &["VolumeWriteIOPs"], &[Average]).scaled(IOS_OF_AN_HOUR).slow(),
+    CLUSTER.named("backup_billed_bytes", "bytes", "Backup storage that is billed.", &["TotalBackupStorageBilled"], &[Average]).slow(),
+    CLUSTER.named("snapshot_bytes", "bytes", "Backup storage of snapshots beyond the retention period.", &["SnapshotStorageUsed"], &[Average]).slow(),
+    CLUSTER.named("backup_retained_bytes", "bytes", "Backup storage of the retention period.", &["BackupRetentionPeriodStorageUsed"], &[Average]).slow(),
+    CLUSTER.named("backtrack_records", "records", "Change records kept for backtracking.", &["BacktrackChangeRecordsStored"], &[Average]).at(Parts::Known(backtracking)).slow(),
+    CLUSTER.named("backtrack_record_rate", "records", "Change records made for backtracking in five minutes.", &["BacktrackChangeRecordsCreationRate"], &[Average]).at(Parts::Known(backtracking)).slow(),
+    CLUSTER.named("volume_left_bytes", "bytes", "Storage that the Aurora volume can still grow by.", &["AuroraVolumeBytesLeftTotal"], &[Average]).scarcest().slow(),
+];
 
 fn instance(instance: &Resource) -> Vec<Part> {
     whole("DBInstanceIdentifier", instance)
 }
 
-/// Instances with storage of their own: Aurora's belongs to the cluster.
+fn instance_if(resource: &Resource, is: bool) -> Vec<Part> {
+    if is { instance(resource) } else { Vec::new() }
+}
+
 fn own_storage(resource: &Resource) -> Vec<Part> {
-    if is_aurora(resource) { Vec::new() } else { instance(resource) }
+    instance_if(resource, !is_aurora(resource))
 }
 
 fn burstable(resource: &Resource) -> Vec<Part> {
-    let class = resource.text("instance_class").unwrap_or_default();
-    if class.starts_with("db.t") { instance(resource) } else { Vec::new() }
+    instance_if(resource, class(resource).starts_with("db.t"))
+}
+
+fn gp2(resource: &Resource) -> Vec<Part> {
+    instance_if(resource, resource.text("storage_type") == Some("gp2"))
+}
+
+fn replica(resource: &Resource) -> Vec<Part> {
+    instance_if(resource, resource.text("replica_of").is_some() && !is_aurora(resource))
+}
+
+fn aurora_instance(resource: &Resource) -> Vec<Part> {
+    instance_if(resource, is_aurora(resource))
+}
+
+fn aurora_reader(resource: &Resource) -> Vec<Part> {
+    let is_writer = resource.detail("is_writer") != &Value::Bool(false);
+    instance_if(resource, is_aurora(resource) && !is_writer)
+}
+
+fn insights(resource: &Resource) -> Vec<Part> {
+    instance_if(resource, resource.is("performance_insights"))
+}
+
+fn serverless_instance(resource: &Resource) -> Vec<Part> {
+    instance_if(resource, class(resource) == "db.serverless")
+}
+
+fn class(resource: &Resource) -> &str {
+    resource.text("instance_class").unwrap_or_default()
 }
 
 fn aurora_cluster(cluster: &Resource) -> Vec<Part> {
@@ -280,7 +231,14 @@ fn aurora_cluster(cluster: &Resource) -> Vec<Part> {
 
 fn serverless_cluster(cluster: &Resource) -> Vec<Part> {
     match cluster.detail("serverless_max_acu") {
-        crate::model::Value::Float(_) => whole("DBClusterIdentifier", cluster),
+        Value::Float(_) => whole("DBClusterIdentifier", cluster),
+        _ => Vec::new(),
+    }
+}
+
+fn backtracking(cluster: &Resource) -> Vec<Part> {
+    match cluster.int("backtrack_seconds") {
+        Some(1..) => aurora_cluster(cluster),
         _ => Vec::new(),
     }
 }

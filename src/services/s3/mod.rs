@@ -7,7 +7,7 @@ pub mod facts;
 mod lifecycle;
 mod list;
 
-use super::{Across, Empty, Metric, Part, Period, Service, Statistic};
+use super::{Listed, Metric, Part, Parts, Service, Statistic};
 use crate::model::Resource;
 
 crate::kind! {
@@ -59,64 +59,178 @@ pub const SERVICE: Service = Service {
     list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
-/// Storage classes whose size is read of every bucket. Each costs a billed metric at every reading,
-/// so the list holds the classes that a data lake uses; sizes of overheads and staging areas are
-/// left out.
-pub const STORAGE_TYPES: &[&str] = &[
-    "StandardStorage",
-    "IntelligentTieringFAStorage",
-    "IntelligentTieringIAStorage",
-    "IntelligentTieringAIAStorage",
-    "StandardIAStorage",
-    "GlacierInstantRetrievalStorage",
-    "GlacierStorage",
-    "DeepArchiveStorage",
-];
+use Statistic::{Average, Maximum, Sum};
 
-/// Amazon S3 User Guide, "Metrics and dimensions".
+/// Amazon S3 User Guide, "Metrics and dimensions". One point a day, free. Which storage classes a
+/// bucket has, CloudWatch knows; `AllStorageTypes` is the only one of the object count.
+const BUCKET: Metric = Metric::of(
+    &S3Bucket::KIND,
+    "AWS/S3",
+    Parts::Listed(Listed {
+        resource: "BucketName",
+        others: &["StorageType"],
+        of: |_| true,
+        typical: 3,
+    }),
+)
+.daily()
+.summed();
+/// What the customer pays for: buckets with request metrics, by filter.
+const FILTER: Metric = Metric::of(
+    &S3Bucket::KIND,
+    "AWS/S3",
+    Parts::Listed(Listed {
+        resource: "BucketName",
+        others: &["FilterId"],
+        of: has_filters,
+        typical: 1,
+    }),
+)
+.on_use()
+.slow();
+/// What replication rules with metrics publish, of the bucket that is replicated.
+const REPLICATION: Metric = Metric::of(
+    &S3Bucket::KIND,
+    "AWS/S3",
+    Parts::Listed(Listed {
+        resource: "SourceBucket",
+        others: &["DestinationBucket", "RuleId"],
+        of: |bucket| bucket.is("replication"),
+        typical: 1,
+    }),
+)
+.on_use()
+.slow();
+
 const METRICS: &[Metric] = &[
-    Metric {
-        field: "stored_bytes",
-        unit: "bytes",
-        doc: "Bytes stored, per storage class, noncurrent versions and incomplete uploads included.",
-        kind: &S3Bucket::KIND,
-        namespace: "AWS/S3",
-        names: &["BucketSizeBytes"],
-        parts: storage_types,
-        statistics: &[Statistic::Average],
-        period: Period::Day,
-        empty: Empty::Unknown,
-        across: Across::Sum,
-    },
-    Metric {
-        field: "objects",
-        unit: "objects",
-        doc: "Objects, versions, delete markers and parts of incomplete uploads.",
-        kind: &S3Bucket::KIND,
-        namespace: "AWS/S3",
-        names: &["NumberOfObjects"],
-        parts: all_storage_types,
-        statistics: &[Statistic::Average],
-        period: Period::Day,
-        empty: Empty::Unknown,
-        across: Across::Sum,
-    },
+    BUCKET.named(
+        "stored_bytes",
+        "bytes",
+        "Bytes stored, per storage class, noncurrent versions and incomplete uploads included.",
+        &["BucketSizeBytes"],
+        &[Average],
+    ),
+    BUCKET
+        .named(
+            "objects",
+            "objects",
+            "Objects, versions, delete markers and parts of incomplete uploads.",
+            &["NumberOfObjects"],
+            &[Average],
+        )
+        .at(Parts::Known(all_storage_types)),
+    FILTER
+        .named(
+            "requests",
+            "requests",
+            "Requests of all kinds, by filter.",
+            &["AllRequests"],
+            &[Sum],
+        )
+        .summed(),
+    FILTER
+        .named("get_requests", "requests", "GET requests, by filter.", &["GetRequests"], &[Sum])
+        .summed(),
+    FILTER
+        .named("put_requests", "requests", "PUT requests, by filter.", &["PutRequests"], &[Sum])
+        .summed(),
+    FILTER
+        .named("list_requests", "requests", "LIST requests, by filter.", &["ListRequests"], &[Sum])
+        .summed(),
+    FILTER
+        .named("head_requests", "requests", "HEAD requests, by filter.", &["HeadRequests"], &[Sum])
+        .summed(),
+    FILTER
+        .named(
+            "delete_requests",
+            "requests",
+            "DELETE requests, by filter.",
+            &["DeleteRequests"],
+            &[Sum],
+        )
+        .summed(),
+    FILTER
+        .named("post_requests", "requests", "POST requests, by filter.", &["PostRequests"], &[Sum])
+        .summed(),
+    FILTER
+        .named(
+            "bytes_downloaded",
+            "bytes",
+            "Bytes downloaded, by filter.",
+            &["BytesDownloaded"],
+            &[Sum],
+        )
+        .summed(),
+    FILTER
+        .named("bytes_uploaded", "bytes", "Bytes uploaded, by filter.", &["BytesUploaded"], &[Sum])
+        .summed(),
+    FILTER
+        .named(
+            "errors_4xx",
+            "requests",
+            "Requests that the client got wrong, by filter.",
+            &["4xxErrors"],
+            &[Sum],
+        )
+        .summed(),
+    FILTER
+        .named(
+            "errors_5xx",
+            "requests",
+            "Requests that S3 failed, by filter.",
+            &["5xxErrors"],
+            &[Sum],
+        )
+        .summed(),
+    FILTER.named(
+        "first_byte_ms",
+        "ms",
+        "Time to the first byte of an answer, by filter.",
+        &["FirstByteLatency"],
+        &[Average],
+    ),
+    REPLICATION
+        .named(
+            "replication_pending_bytes",
+            "bytes",
+            "Bytes that wait for replication, by rule.",
+            &["BytesPendingReplication"],
+            &[Maximum],
+        )
+        .summed(),
+    REPLICATION
+        .named(
+            "replication_pending",
+            "operations",
+            "Operations that wait for replication, by rule.",
+            &["OperationsPendingReplication"],
+            &[Maximum],
+        )
+        .summed(),
+    REPLICATION.named(
+        "replication_latency_s",
+        "s",
+        "How far replication is behind, by rule.",
+        &["ReplicationLatency"],
+        &[Maximum],
+    ),
+    REPLICATION
+        .named(
+            "replication_failed",
+            "operations",
+            "Operations that were not replicated, by rule.",
+            &["OperationsFailedReplication"],
+            &[Sum],
+        )
+        .summed(),
 ];
 
-fn storage_types(bucket: &Resource) -> Vec<Part> {
-    STORAGE_TYPES.iter().map(|storage_type| part(bucket, storage_type)).collect()
+fn has_filters(bucket: &Resource) -> bool {
+    matches!(bucket.int("request_metric_filters"), Some(1..))
 }
 
 fn all_storage_types(bucket: &Resource) -> Vec<Part> {
-    vec![part(bucket, "AllStorageTypes")]
-}
-
-fn part(bucket: &Resource, storage_type: &str) -> Part {
-    Part {
-        name: storage_type.to_owned(),
-        dimensions: vec![
-            ("BucketName", bucket.id.clone()),
-            ("StorageType", storage_type.to_owned()),
-        ],
-    }
+    let all = "AllStorageTypes";
+    let dimensions = vec![("BucketName", bucket.id.clone()), ("StorageType", all.to_owned())];
+    vec![Part { name: all.to_owned(), dimensions }]
 }

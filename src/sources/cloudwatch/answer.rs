@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use super::window::Grid;
 use crate::model::usage::Point;
-use crate::model::{Day, Resource, UsageDay};
+use crate::model::{Resource, UsageDay};
 use crate::services::Statistic;
 
 /// How far a query's answer has come.
@@ -112,17 +112,18 @@ impl Measured {
         self.grid.cells_of_day(days).filter_map(move |cell| {
             let hour = self.grid.hour(cell);
             let mut point =
-                Point { series, hour, mean: None, min: None, max: None, sum: None, samples: None };
+                Point { series, hour, mean: None, min: None, max: None, sum: None, p95: None };
             let mut measured = false;
             for (index, statistic) in self.ask.metric.statistics.iter().enumerate() {
                 let value = self.values[index * self.grid.cells + cell];
-                let value = (!value.is_nan()).then_some(value);
+                let value = (!value.is_nan()).then_some(value * self.ask.metric.scale);
                 measured |= value.is_some();
                 match statistic {
                     Statistic::Average => point.mean = value,
                     Statistic::Minimum => point.min = value,
                     Statistic::Maximum => point.max = value,
                     Statistic::Sum => point.sum = value,
+                    Statistic::P95 => point.p95 = value,
                 }
             }
             measured.then_some(point)
@@ -149,18 +150,6 @@ pub(super) fn day(
     usage
 }
 
-/// A day on which nothing was measured yet.
-pub(super) fn nothing(account: &str, region: &str, service: &'static str, day: Day) -> UsageDay {
-    UsageDay {
-        account: account.to_owned(),
-        region: region.to_owned(),
-        service,
-        day,
-        series: Vec::new(),
-        points: Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
@@ -168,7 +157,8 @@ mod tests {
 
     use super::super::tests::broker_cluster;
     use super::*;
-    use crate::model::{Hour, time};
+    use crate::model::usage::Cadence;
+    use crate::model::{Day, Hour, time};
     use crate::services::{Part, msk};
 
     const DAY: Day = date(2026, 3, 1);
@@ -189,7 +179,15 @@ mod tests {
 
     fn usage(answer: &Answer, days: usize) -> UsageDay {
         let measured: Vec<_> = answer.measured(cpu(), 0).into_iter().collect();
-        let empty = nothing("1", "eu-west-1", "msk", DAY);
+        let empty = UsageDay {
+            account: "1".to_owned(),
+            region: "eu-west-1".to_owned(),
+            service: "msk",
+            cadence: Cadence::Regular,
+            day: DAY,
+            series: Vec::new(),
+            points: Vec::new(),
+        };
         day(empty, days, &measured, &[broker_cluster("orders", 1)])
     }
 
@@ -204,7 +202,7 @@ mod tests {
         let usage = usage(&answer, 0);
         assert_eq!(usage.points.len(), 1);
         assert_eq!((usage.points[0].mean, usage.points[0].max), (Some(11.0), Some(17.0)));
-        assert_eq!((usage.points[0].min, usage.points[0].samples), (None, None));
+        assert_eq!((usage.points[0].min, usage.points[0].p95), (None, None));
         assert_eq!(usage.series.len(), 1);
     }
 

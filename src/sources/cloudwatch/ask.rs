@@ -1,13 +1,16 @@
 //! Which series are asked for, and how they are packed into requests.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use aws_sdk_cloudwatch::types::{Dimension, Metric as Named, MetricDataQuery, MetricStat};
 
+use serde::Serialize;
+
+use super::stored::Stored;
 use super::window::{Grid, Window};
 use crate::model::Resource;
 use crate::model::usage::Series;
-use crate::services::{Metric, Part, Period, Service};
+use crate::services::{Cadence, Metric, Part, Parts, Period, Service};
 
 /// Most queries in a GetMetricData request. Source: API reference, GetMetricData.
 pub const QUERIES_PER_REQUEST: usize = 500;
@@ -27,7 +30,7 @@ pub(super) struct Ask {
 impl Ask {
     /// Its queries: every statistic of every name.
     pub(super) fn queries(&self) -> usize {
-        queries_of(self.metric)
+        self.metric.queries()
     }
 
     pub(super) fn series(&self, resources: &[Resource]) -> Series {
@@ -62,19 +65,42 @@ impl Ask {
     }
 }
 
-fn queries_of(metric: &Metric) -> usize {
-    metric.names.len() * metric.statistics.len()
+/// What one read of some resources at a cadence is billed for, whatever its window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Billed {
+    /// Of `GetMetricData`: counted where the inventory tells, else what is typical.
+    pub metrics: u64,
+    /// Requests of `ListMetrics`, in each account and region.
+    pub lists: u64,
 }
 
-/// Billed metrics that one read of these resources asks for. The window does not matter.
-pub fn billed_metrics(service: &Service, resources: &[Resource]) -> usize {
+/// What a read of `resources` is billed for.
+pub fn billed(service: &Service, cadence: Cadence, resources: &[Resource]) -> Billed {
+    let lists = service.metrics_of(cadence).filter_map(|metric| match metric.parts {
+        Parts::Listed(listed)
+            if resources.iter().any(|it| it.kind.table == metric.kind.table && (listed.of)(it)) =>
+        {
+            Some((metric.namespace, listed.others))
+        }
+        _ => None,
+    });
+    let lists: BTreeSet<_> = lists.collect();
+    let metrics = billed_metrics(service, cadence, resources) as u64;
+    Billed { metrics, lists: lists.len() as u64 }
+}
+
+/// Metrics of `GetMetricData` that one read asks for.
+pub(super) fn billed_metrics(service: &Service, cadence: Cadence, resources: &[Resource]) -> usize {
+    let of_resource = |metric: &Metric, resource: &Resource| match metric.parts {
+        Parts::Known(parts) => parts(resource).len(),
+        Parts::Listed(listed) if (listed.of)(resource) => listed.typical,
+        Parts::Listed(_) => 0,
+    };
     service
-        .metrics
-        .iter()
+        .metrics_of(cadence)
         .map(|metric| {
-            let parts =
-                resources.iter().filter(|resource| resource.kind.table == metric.kind.table);
-            parts.map(|resource| (metric.parts)(resource).len()).sum::<usize>() * queries_of(metric)
+            let own = resources.iter().filter(|resource| resource.kind.table == metric.kind.table);
+            own.map(|resource| of_resource(metric, resource)).sum::<usize>() * metric.queries()
         })
         .sum()
 }
@@ -86,37 +112,33 @@ pub(super) struct Batch {
     pub(super) grid: Grid,
 }
 
-/// All series of a service, packed so that the answer to each request fits its first page. Made as
+/// All series of a service at a cadence, packed so that the answer to each request fits its first page. Made as
 /// they are needed: a hundred thousand series are never held at once.
 ///
 /// The order is that of kind and id, whatever the order of `resources`, so that a repeated read is
 /// the same in every byte.
 pub(super) fn batches<'a>(
     service: &'static Service,
+    cadence: Cadence,
     resources: &'a [Resource],
     window: Window,
-    skip: &'a HashSet<Series>,
+    stored: &'a Stored,
 ) -> impl Iterator<Item = Batch> + 'a {
     let mut order: Vec<usize> = (0..resources.len()).collect();
     order.sort_by_key(|index| (resources[*index].kind.table, &resources[*index].id));
     [Period::Hour, Period::Day].into_iter().flat_map(move |period| {
         let asks = order.clone().into_iter().flat_map(move |index| {
             let kind = resources[index].kind.table;
-            let metrics = service.metrics.iter();
-            metrics
+            service
+                .metrics_of(cadence)
                 .filter(move |metric| metric.period == period && metric.kind.table == kind)
                 .flat_map(move |metric| {
-                    (metric.parts)(&resources[index]).into_iter().map(move |part| Ask {
-                        metric,
-                        resource: index,
-                        part,
-                    })
+                    let parts = stored.parts(metric, &resources[index]).into_iter();
+                    parts.map(move |part| Ask { metric, resource: index, part })
                 })
-                .filter(|ask| skip.is_empty() || !skip.contains(&ask.series(resources)))
         });
         let grid = service
-            .metrics
-            .iter()
+            .metrics_of(cadence)
             .find(|metric| metric.period == period)
             .map(|metric| window.grid(metric))
             .filter(|grid| grid.cells > 0);
@@ -165,7 +187,7 @@ mod tests {
     }
 
     fn sizes(service: &'static Service, resources: &[Resource], window: Window) -> Vec<usize> {
-        batches(service, resources, window, &HashSet::new())
+        batches(service, Cadence::Regular, resources, window, &Stored::default())
             .map(|batch| batch.asks.iter().map(Ask::queries).sum())
             .collect()
     }
@@ -175,7 +197,7 @@ mod tests {
         let clusters: Vec<_> = (0..40).map(|n| broker_cluster(&format!("c{n:02}"), 3)).collect();
         let sizes = sizes(&msk::SERVICE, &clusters, window(2));
         let total: usize = sizes.iter().sum();
-        assert_eq!(total, billed_metrics(&msk::SERVICE, &clusters));
+        assert_eq!(total, billed_metrics(&msk::SERVICE, Cadence::Regular, &clusters));
         // Two names with two statistics, and six metrics of one query, of three brokers each.
         assert_eq!(total, 40 * 3 * (4 + 6));
         assert!(sizes.iter().all(|size| *size <= 500), "{sizes:?}");
@@ -190,12 +212,27 @@ mod tests {
         assert!(sizes[0] > 290);
     }
 
+    /// What CloudWatch stores of buckets: two classes of each, and a series of other dimensions.
+    fn stored(buckets: &[Resource]) -> Stored {
+        let Parts::Listed(listed) = s3::SERVICE.metrics[0].parts else { panic!() };
+        let mut stored = Stored::default();
+        for bucket in buckets {
+            for class in ["StandardStorage", "GlacierStorage"] {
+                let dimensions = [("StorageType", class), ("BucketName", &bucket.id)]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+                stored.add("AWS/S3", &listed, "BucketSizeBytes", &dimensions);
+                stored.add("AWS/S3", &listed, "BucketSizeBytes", &dimensions[1..]);
+            }
+        }
+        stored
+    }
+
     #[test]
     fn the_order_of_the_resources_does_not_matter() {
         let mut buckets: Vec<_> = (0..9).map(|n| bucket(&format!("b{n}"))).collect();
-        let skip = HashSet::new();
+        let stored = stored(&buckets);
         let names = |buckets: &[Resource]| -> Vec<_> {
-            batches(&s3::SERVICE, buckets, window(3), &skip)
+            batches(&s3::SERVICE, Cadence::Regular, buckets, window(3), &stored)
                 .flat_map(|batch| batch.asks)
                 .map(|ask| ask.series(buckets))
                 .collect()
@@ -203,22 +240,24 @@ mod tests {
         let forward = names(&buckets);
         buckets.reverse();
         assert_eq!(names(&buckets), forward);
-        assert_eq!(forward.len(), 9 * 9);
+        // Two storage classes and the count.
+        assert_eq!(forward.len(), 9 * 3);
     }
 
     #[test]
-    fn series_known_to_be_silent_are_left_out() {
-        let buckets = [bucket("b")];
-        let silent = Series {
-            kind: "s3_buckets",
-            resource_id: "b".to_owned(),
-            part: "DeepArchiveStorage".to_owned(),
-            metric: "stored_bytes",
+    fn what_is_read_rarely_is_no_part_of_a_regular_read() {
+        let clusters = [broker_cluster("c", 3)];
+        let fields = |cadence| -> BTreeSet<_> {
+            batches(&msk::SERVICE, cadence, &clusters, window(2), &Stored::default())
+                .flat_map(|batch| batch.asks)
+                .map(|ask| ask.metric.field)
+                .collect()
         };
-        let skip = HashSet::from([silent]);
-        let asked: usize =
-            batches(&s3::SERVICE, &buckets, window(3), &skip).map(|batch| batch.asks.len()).sum();
-        assert_eq!(asked, 8);
+        let (regular, slow) = (fields(Cadence::Regular), fields(Cadence::Slow));
+        assert!(regular.is_disjoint(&slow));
+        assert!(regular.contains("cpu_percent") && slow.contains("leaders"));
+        // The cluster pays for no level beyond the free one.
+        assert!(!slow.contains("volume_read_bytes"));
     }
 
     #[test]

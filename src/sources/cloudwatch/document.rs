@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::model::{Kind, Resource, Value};
-use crate::services::{Across, Empty, Metric, Period, SERVICES};
+use crate::model::{Column, Kind, Resource, Type, Value};
+use crate::services::{Across, Cadence, Empty, Metric, Parts, Period, SERVICES};
 
 /// Every metric that is read, as a Markdown page.
 pub fn document() -> String {
@@ -16,14 +16,21 @@ pub fn document() -> String {
          joined by + are added hour by hour; an hour that one of them lacks has no value. *Billed* \
          is what one read of one part costs in CloudWatch metrics, at any length of the window.\n\n\
          When no hour has data, the value is *unknown* and rules abstain, or it is *zero* because \
-         the metric appears only when something happens.\n",
+         the metric appears only when something happens.\n\n\
+         *Read* says the pace: regular metrics every `usage.every`, slow ones every `usage.slow`, for \
+         all hours since. Where dimensions hold what no inventory tells (a topic, a storage class), \
+         CloudWatch is asked which series it stores, and no others are read; a resource with more \
+         than 300 of one metric is left out and counted as a gap.\n\n\
+         Not read: `AWS/S3/Storage-Lens`, which exists only where paid advanced metrics are published, \
+         and `AWS/EC2 CPUUtilization` of EMR's nodes, whose ids change with every scaling: YARN's \
+         memory and containers say what a cluster needs.\n",
     );
     for service in SERVICES {
         let _ = write!(
             page,
             "\n## {}\n\n\
-             | Metric | Unit | Of | CloudWatch | Dimensions | Statistics | Period | Parts | No data | Billed | What it is |\n\
-             | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+             | Metric | Unit | Of | CloudWatch | Dimensions | Statistics | Period | Read | Parts | No data | Billed | What it is |\n\
+             | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
             service.name
         );
         for metric in service.metrics {
@@ -37,7 +44,7 @@ fn row(page: &mut String, metric: &Metric) {
     let statistics: Vec<_> = metric.statistics.iter().map(|it| it.as_str()).collect();
     let _ = writeln!(
         page,
-        "| `{}` | {} | `{}` | `{}` `{}` | {} | {} | {} | {} | {} | {} | {} |",
+        "| `{}` | {} | `{}` | `{}` `{}` | {} | {} | {} | {} | {} | {} | {} | {} |",
         metric.field,
         if metric.unit.is_empty() { "ratio" } else { metric.unit },
         metric.kind.table,
@@ -49,6 +56,10 @@ fn row(page: &mut String, metric: &Metric) {
             Period::Hour => "hour",
             Period::Day => "day",
         },
+        match metric.cadence {
+            Cadence::Regular => "regular",
+            Cadence::Slow => "slow",
+        },
         match metric.across {
             Across::Max => "largest",
             Across::Min => "smallest",
@@ -58,7 +69,7 @@ fn row(page: &mut String, metric: &Metric) {
             Empty::Unknown => "unknown",
             Empty::Zero => "zero",
         },
-        metric.names.len() * metric.statistics.len(),
+        metric.queries(),
         metric.doc,
     );
 }
@@ -67,10 +78,18 @@ fn row(page: &mut String, metric: &Metric) {
 fn dimensions(metric: &Metric) -> String {
     let mut sets: Vec<String> = Vec::new();
     for example in examples(metric.kind) {
-        for part in (metric.parts)(&example) {
-            let names: Vec<_> =
-                part.dimensions.iter().map(|(name, _)| format!("`{name}`")).collect();
-            let set = names.join(", ");
+        let parts: Vec<Vec<&str>> = match metric.parts {
+            Parts::Known(parts) => parts(&example)
+                .iter()
+                .map(|part| part.dimensions.iter().map(|(name, _)| *name).collect())
+                .collect(),
+            Parts::Listed(listed) if (listed.of)(&example) => {
+                vec![std::iter::once(&listed.resource).chain(listed.others).copied().collect()]
+            }
+            Parts::Listed(_) => Vec::new(),
+        };
+        for names in parts {
+            let set = format!("`{}`", names.join("`, `"));
             if !sets.contains(&set) {
                 sets.push(set);
             }
@@ -81,23 +100,39 @@ fn dimensions(metric: &Metric) -> String {
 
 /// Resources of a kind that between them have every metric of it.
 fn examples(kind: &'static Kind) -> Vec<Resource> {
-    let texts: [&[(&str, &str)]; 2] = [
+    let texts: [&[(&str, &str)]; 3] = [
         &[
             ("broker_ids", "1"),
             ("broker_family", "standard"),
+            ("instance_type", "kafka.t3.small"),
+            ("enhanced_monitoring", "PER_BROKER"),
             ("release", "emr-6.15.0"),
             ("provisioned_aliases", "live"),
             ("engine", "postgres"),
             ("instance_class", "db.t3.medium"),
+            ("storage_type", "gp2"),
+            ("replica_of", "another"),
         ],
         &[
             ("broker_ids", "1"),
             ("broker_family", "express"),
             ("release", "emr-7.10.0"),
-            ("engine", "aurora-postgresql"),
+            ("engine", "aurora-mysql"),
             ("instance_class", "db.serverless"),
         ],
+        &[("cluster_type", "SERVERLESS")],
     ];
+    let detail = |column: &Column, texts: &[(&str, &str)]| match column.kind {
+        Type::Text => texts
+            .iter()
+            .find(|(name, _)| *name == column.name)
+            .map_or(Value::Null, |(_, text)| Value::from(*text)),
+        // A reader has its lag, a writer has none.
+        Type::Bool => Value::from(column.name != "is_writer"),
+        Type::Int => Value::from(1_i64),
+        Type::Float => Value::from(1.0),
+        _ => Value::Null,
+    };
     let resource = |texts: &[(&str, &str)]| Resource {
         account: String::new(),
         region: String::new(),
@@ -108,15 +143,7 @@ fn examples(kind: &'static Kind) -> Vec<Resource> {
         state: None,
         created_at: None,
         tags: None,
-        details: kind
-            .details
-            .iter()
-            .map(|column| match texts.iter().find(|(name, _)| *name == column.name) {
-                Some((_, text)) => Value::from(*text),
-                None if column.name == "serverless_max_acu" => Value::from(8.0),
-                None => Value::Null,
-            })
-            .collect(),
+        details: kind.details.iter().map(|column| detail(column, texts)).collect(),
     };
     texts.iter().map(|texts| resource(texts)).collect()
 }

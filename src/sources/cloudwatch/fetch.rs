@@ -30,7 +30,7 @@ const STOP_AFTER: u32 = 3;
 const MOST_PAGES: usize = 1_000;
 
 /// How often a page may lead to itself, which an empty one can do.
-const MOST_REPEATS: usize = 8;
+pub(super) const MOST_REPEATS: usize = 8;
 
 /// Longest pause before a query is asked again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

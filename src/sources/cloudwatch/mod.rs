@@ -1,7 +1,8 @@
 //! CloudWatch: what every resource did, hour by hour.
 //!
 //! Series are asked for in full (all names and statistics of a metric together), never searched for:
-//! their dimensions come from the inventory, exactly as CloudWatch stores them. Results are known by
+//! their dimensions come from the inventory, or from CloudWatch's own list where no inventory knows
+//! them, exactly as CloudWatch stores them. Results are known by
 //! their ids, never by labels. "No data" has no row, and what could not be read is reported as a
 //! [`Gap`], so that neither is taken for zero.
 
@@ -9,11 +10,12 @@ mod answer;
 mod ask;
 mod document;
 mod fetch;
+mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 mod window;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,12 +24,13 @@ use futures::StreamExt;
 
 use self::answer::Measured;
 use self::fetch::Fetcher;
+use self::stored::Stored;
 use crate::aws;
 use crate::model::usage::Series;
-use crate::model::{Resource, UsageDay};
-use crate::services::Service;
+use crate::model::{Day, Resource, UsageDay};
+use crate::services::{Cadence, Service};
 
-pub use self::ask::{POINTS_PER_REQUEST, QUERIES_PER_REQUEST, billed_metrics};
+pub use self::ask::{Billed, POINTS_PER_REQUEST, QUERIES_PER_REQUEST, billed};
 pub use self::document::document;
 pub use self::window::{Config, Window};
 
@@ -68,9 +71,8 @@ pub struct Reading {
     pub requests: u64,
     /// Queries in all requests sent: what CloudWatch bills, repetitions included.
     pub billed_metrics: u64,
-    /// Series that CloudWatch has no point of in the whole window. Given back as `silent` they are
-    /// left out; ask for them again once a day.
-    pub silent: Vec<Series>,
+    /// Series that CloudWatch has no point of in the whole window.
+    pub silent: u64,
     /// Series that could not be read. They have no row, and that says nothing about them.
     pub gaps: Vec<Gap>,
     /// The first error of a request, when one failed for good.
@@ -79,9 +81,9 @@ pub struct Reading {
 
 impl Reading {
     /// Whether everything that may be read was read, so that the next read may begin where this one
-    /// ended. What is denied does not count: reading it again changes nothing.
+    /// ended. What is denied or too much does not count: reading it again changes nothing.
     pub fn is_complete(&self) -> bool {
-        self.gaps.iter().all(|gap| gap.reason == Missed::Denied)
+        self.gaps.iter().all(|gap| matches!(gap.reason, Missed::Denied | Missed::TooMany))
     }
 }
 
@@ -101,6 +103,8 @@ pub enum Missed {
     Incomplete,
     /// The request failed.
     Failed,
+    /// The metric has so many parts of the resource that none is read.
+    TooMany,
 }
 
 impl Missed {
@@ -109,6 +113,7 @@ impl Missed {
             Self::Denied => "denied",
             Self::Incomplete => "incomplete",
             Self::Failed => "failed",
+            Self::TooMany => "too_many",
         }
     }
 }
@@ -124,11 +129,12 @@ pub enum Error {
     Sink(SinkError),
 }
 
-/// Reads a service's metrics of one account and region and hands them over day by day.
+/// Reads a service's metrics of one cadence in one account and region and hands them over day by
+/// day.
 ///
 /// `resources` are those seen on any day of the window, so that a cluster which ended yesterday keeps
 /// yesterday's rows: what is read replaces whole days. Resources of other services, accounts or
-/// regions are passed over. `silent` are series known to have no data (see [`Reading::silent`]).
+/// regions are passed over. What is read rarely goes first when money is short.
 ///
 /// # Errors
 /// When no request was answered, or when the sink fails. What fails for a part of the series is a
@@ -136,15 +142,22 @@ pub enum Error {
 pub async fn read(
     scope: &aws::Scope,
     config: &Config,
-    service: &'static Service,
+    (service, cadence): (&'static Service, Cadence),
     resources: &[Resource],
     window: Window,
-    silent: &HashSet<Series>,
     sink: &mut dyn Sink,
 ) -> Result<Reading, Error> {
-    let client = scope.cloudwatch(aws::Priority::Normal);
+    let client = scope.cloudwatch(priority(cadence));
     let source = Source { client, account: &scope.account.id, region: &scope.region, pause: PAUSE };
-    source.read(config, service, resources, window, silent, sink).await
+    source.read(config, (service, cadence), resources, window, sink).await
+}
+
+/// What a read is worth: without the slow metrics rules still judge.
+pub fn priority(cadence: Cadence) -> aws::Priority {
+    match cadence {
+        Cadence::Regular => aws::Priority::Normal,
+        Cadence::Slow => aws::Priority::Optional,
+    }
 }
 
 /// Where it is read.
@@ -160,10 +173,9 @@ impl Source<'_> {
     async fn read(
         &self,
         config: &Config,
-        service: &'static Service,
+        (service, cadence): (&'static Service, Cadence),
         resources: &[Resource],
         window: Window,
-        silent: &HashSet<Series>,
         sink: &mut dyn Sink,
     ) -> Result<Reading, Error> {
         let own: Vec<Resource> = resources
@@ -173,18 +185,30 @@ impl Source<'_> {
             .cloned()
             .collect();
         let fetcher = Fetcher::new(self.client.clone(), window, self.pause);
-        let batches = ask::batches(service, &own, window, silent);
+        let metrics: Vec<_> = service.metrics_of(cadence).collect();
+        let mut stored = Stored::list(&self.client, &metrics, &own).await;
+        let mut reading = Reading {
+            requests: stored.requests,
+            gaps: std::mem::take(&mut stored.gaps),
+            error: stored.error.take(),
+            ..Reading::default()
+        };
+        let batches = ask::batches(service, cadence, &own, window, &stored);
         let mut fetched = futures::stream::iter(batches)
             .map(|batch| fetcher.clone().fetch(batch))
             // In order, so that a repeated read is the same in every byte.
             .buffered(config.requests_in_flight.max(1));
 
-        let mut reading = Reading::default();
-        let mut delivery =
-            Delivery { source: self, service: service.name, window, days: BTreeSet::new() };
+        let mut delivery = Delivery {
+            source: self,
+            service: service.name,
+            cadence,
+            window,
+            days: BTreeSet::new(),
+        };
         let mut held: Vec<Measured> = Vec::new();
         let mut size = 0;
-        let mut answered = false;
+        let mut answered = reading.requests > 0;
         while let Some(fetched) = fetched.next().await {
             reading.requests += fetched.requests;
             reading.billed_metrics += fetched.queries_sent;
@@ -196,7 +220,7 @@ impl Source<'_> {
                         size += measured.size();
                         held.push(measured);
                     }
-                    Ok(None) => reading.silent.push(ask.series(&own)),
+                    Ok(None) => reading.silent += 1,
                     Err(reason) => reading.gaps.push(Gap { series: ask.series(&own), reason }),
                 }
             }
@@ -225,11 +249,25 @@ impl Source<'_> {
 struct Delivery<'a> {
     source: &'a Source<'a>,
     service: &'static str,
+    cadence: Cadence,
     window: Window,
     days: BTreeSet<usize>,
 }
 
 impl Delivery<'_> {
+    /// A day on which nothing was measured.
+    fn nothing(&self, day: Day) -> UsageDay {
+        UsageDay {
+            account: self.source.account.to_owned(),
+            region: self.source.region.to_owned(),
+            service: self.service,
+            cadence: self.cadence,
+            day,
+            series: Vec::new(),
+            points: Vec::new(),
+        }
+    }
+
     /// Returns the rows handed over.
     async fn hand_over(
         &mut self,
@@ -239,8 +277,7 @@ impl Delivery<'_> {
     ) -> Result<u64, Error> {
         let mut points = 0;
         for (index, day) in self.window.days().enumerate() {
-            let empty = answer::nothing(self.source.account, self.source.region, self.service, day);
-            let piece = answer::day(empty, index, held, resources);
+            let piece = answer::day(self.nothing(day), index, held, resources);
             if !piece.points.is_empty() {
                 points += piece.points.len() as u64;
                 self.days.insert(index);
@@ -254,9 +291,7 @@ impl Delivery<'_> {
     async fn fill(self, sink: &mut dyn Sink) -> Result<(), Error> {
         for (index, day) in self.window.days().enumerate() {
             if !self.days.contains(&index) {
-                let empty =
-                    answer::nothing(self.source.account, self.source.region, self.service, day);
-                sink.take(empty).await.map_err(Error::Sink)?;
+                sink.take(self.nothing(day)).await.map_err(Error::Sink)?;
             }
         }
         Ok(())

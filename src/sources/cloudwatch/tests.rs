@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use ciborium::Value as Cbor;
 use jiff::civil::date;
@@ -95,6 +95,19 @@ type Behaviour = dyn Fn(&Call, usize) -> Reply + Send + Sync;
 struct Fake {
     calls: Mutex<Vec<Call>>,
     behaviour: Box<Behaviour>,
+    /// Series that `ListMetrics` tells, two on a page: name and dimensions. `None` denies it.
+    stored: Option<Vec<Stored>>,
+}
+
+type Stored = (&'static str, Vec<(&'static str, &'static str)>);
+
+/// Storage classes of the bucket `b`.
+const CLASSES: [&str; 3] = ["StandardStorage", "StandardIAStorage", "DeepArchiveStorage"];
+
+fn classes() -> Vec<Stored> {
+    let of = |name, class| (name, vec![("BucketName", "b"), ("StorageType", class)]);
+    let sizes = CLASSES.map(|class| of("BucketSizeBytes", class));
+    sizes.into_iter().chain([of("NumberOfObjects", "AllStorageTypes")]).collect()
 }
 
 fn field<'a>(map: &'a Cbor, name: &str) -> Option<&'a Cbor> {
@@ -144,8 +157,59 @@ fn call_of(body: &[u8]) -> Call {
     }
 }
 
-async fn answer(State(fake): State<Arc<Fake>>, headers: HeaderMap, body: Bytes) -> Response {
+/// A page of `ListMetrics`; its token is the index of the next series.
+fn list(fake: &Fake, body: &[u8]) -> (u16, Cbor) {
+    let body: Cbor = ciborium::from_reader(body).unwrap();
+    let key = |name: &str| Cbor::Text(name.to_owned());
+    let Some(stored) = &fake.stored else {
+        return (403, Cbor::Map(vec![(key("__type"), key("AccessDenied"))]));
+    };
+    let names: Vec<String> = field(&body, "Dimensions")
+        .and_then(Cbor::as_array)
+        .map(|filters| filters.iter().map(|filter| text(filter, "Name")).collect())
+        .unwrap_or_default();
+    let matching: Vec<&Stored> = stored
+        .iter()
+        .filter(|(_, dimensions)| {
+            names.iter().all(|name| dimensions.iter().any(|(known, _)| known == name))
+        })
+        .collect();
+    let from: usize = text(&body, "NextToken").parse().unwrap_or(0);
+    let metrics = matching.iter().skip(from).take(2).map(|(name, dimensions)| {
+        let dimensions = dimensions.iter().map(|(name, value)| {
+            Cbor::Map(vec![(key("Name"), key(name)), (key("Value"), key(value))])
+        });
+        Cbor::Map(vec![
+            (key("Namespace"), key("AWS/S3")),
+            (key("MetricName"), key(name)),
+            (key("Dimensions"), Cbor::Array(dimensions.collect())),
+        ])
+    });
+    let mut page = vec![(key("Metrics"), Cbor::Array(metrics.collect()))];
+    if from + 2 < matching.len() {
+        page.push((key("NextToken"), Cbor::Text((from + 2).to_string())));
+    }
+    (200, Cbor::Map(page))
+}
+
+fn cbor(status: u16, body: &Cbor) -> Response {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(body, &mut bytes).unwrap();
+    let headers = [("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")];
+    (StatusCode::from_u16(status).unwrap(), headers, bytes).into_response()
+}
+
+async fn answer(
+    State(fake): State<Arc<Fake>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     assert_eq!(headers["smithy-protocol"], "rpc-v2-cbor");
+    if uri.path().ends_with("/ListMetrics") {
+        let (status, page) = list(&fake, &body);
+        return cbor(status, &page);
+    }
     let call = call_of(&body);
     let number = {
         let mut calls = fake.calls.lock().unwrap();
@@ -187,17 +251,22 @@ async fn answer(State(fake): State<Arc<Fake>>, headers: HeaderMap, body: Bytes) 
             Cbor::Map(vec![(key("__type"), key(code)), (key("message"), key("on purpose"))]),
         ),
     };
-    let mut bytes = Vec::new();
-    ciborium::into_writer(&body, &mut bytes).unwrap();
-    let headers = [("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")];
-    (StatusCode::from_u16(status).unwrap(), headers, bytes).into_response()
+    cbor(status, &body)
 }
 
 impl Fake {
     async fn start(
         behaviour: impl Fn(&Call, usize) -> Reply + Send + Sync + 'static,
     ) -> (Arc<Self>, Client) {
-        let fake = Arc::new(Self { calls: Mutex::default(), behaviour: Box::new(behaviour) });
+        Self::storing(Some(classes()), behaviour).await
+    }
+
+    async fn storing(
+        stored: Option<Vec<Stored>>,
+        behaviour: impl Fn(&Call, usize) -> Reply + Send + Sync + 'static,
+    ) -> (Arc<Self>, Client) {
+        let fake =
+            Arc::new(Self { calls: Mutex::default(), behaviour: Box::new(behaviour), stored });
         let router = Router::new().fallback(answer).with_state(fake.clone());
         let config = crate::sources::tests::serve(router).await;
         // Tests run beside each other, and what one uses up of the SDK's quota of retries must not
@@ -243,7 +312,7 @@ async fn read(
     let mut days = Vec::new();
     let config = Config::default();
     let reading =
-        source.read(&config, service, resources, window, &HashSet::new(), &mut days).await;
+        source.read(&config, (service, Cadence::Regular), resources, window, &mut days).await;
     (reading, days)
 }
 
@@ -290,7 +359,7 @@ async fn asks_each_statistic_of_each_name_and_returns_hourly_rows() {
         (Hour(window(25).end.0), Some(50.0), Some(51.0))
     );
     assert_eq!((reading.series, reading.points, reading.billed_metrics), (14, 2 * 7 * 30, 20));
-    assert!(reading.is_complete() && reading.silent.is_empty());
+    assert!(reading.is_complete() && reading.silent == 0);
 }
 
 #[tokio::test]
@@ -365,8 +434,7 @@ async fn what_stays_partial_or_forbidden_is_a_gap_and_no_row() {
     let reading = reading.unwrap();
     let gaps: Vec<_> = reading.gaps.iter().map(|gap| (gap.series.metric, gap.reason)).collect();
     assert_eq!(gaps, [("cpu_percent", Missed::Incomplete), ("partitions", Missed::Denied)]);
-    let silent: Vec<_> = reading.silent.iter().map(|series| series.metric).collect();
-    assert_eq!(silent, ["bytes_in_per_s"]);
+    assert_eq!(reading.silent, 1);
     let read: Vec<_> = days[0].series.iter().map(|series| series.metric).collect();
     assert_eq!(
         read,
@@ -431,7 +499,7 @@ async fn an_answer_without_data_is_silence_on_every_day() {
     .await;
     let (reading, days) = read(client, &s3::SERVICE, &[bucket("b")], window(50)).await;
     let reading = reading.unwrap();
-    assert_eq!((reading.silent.len(), reading.points), (9, 0));
+    assert_eq!((reading.silent, reading.points), (4, 0));
     assert_eq!(days.len(), 3);
     assert!(days.iter().all(|day| day.series.is_empty() && day.points.is_empty()));
 }
@@ -442,10 +510,51 @@ async fn daily_metrics_have_one_row_a_day() {
     let (_, days) = read(client, &s3::SERVICE, &[bucket("b")], window(50)).await;
     assert!(fake.calls()[0].queries.iter().all(|asked| asked.period == 86_400));
     let by_day: HashMap<_, _> = days.iter().map(|day| (day.day, day.points.len())).collect();
-    assert_eq!(by_day[&FIRST], 9);
-    assert_eq!(by_day[&date(2026, 3, 3)], 9);
+    assert_eq!(by_day[&FIRST], 4);
+    assert_eq!(by_day[&date(2026, 3, 3)], 4);
     let newest = &days[2];
     assert_eq!(newest.points[0].hour.start(), time::start_of(date(2026, 3, 3)));
+}
+
+#[tokio::test]
+async fn what_no_inventory_tells_is_listed_first_and_nothing_else_is_asked() {
+    let (fake, client) = Fake::start(|call, _| Reply::Page(whole(call), None)).await;
+    let buckets = [bucket("a"), bucket("b")];
+    let (reading, days) = read(client, &s3::SERVICE, &buckets, window(50)).await;
+    let reading = reading.unwrap();
+    // Two pages of the list, one request for the data: a bucket without a class has only its count.
+    assert_eq!((reading.requests, reading.billed_metrics), (2 + 1, 1 + 4));
+    let parts: Vec<_> = days[0].series.iter().map(|it| (&*it.resource_id, &*it.part)).collect();
+    let mut expected: Vec<_> = CLASSES.iter().map(|class| ("b", *class)).collect();
+    expected.sort_unstable();
+    expected.extend([("b", "AllStorageTypes"), ("a", "AllStorageTypes")]);
+    assert_eq!(HashSet::<_>::from_iter(parts), expected.into_iter().collect());
+    assert!(fake.calls()[0].queries.iter().all(|asked| asked.dimensions.len() == 2));
+}
+
+#[tokio::test]
+async fn a_list_that_is_denied_leaves_a_gap_and_the_rest_is_read() {
+    let (_fake, client) = Fake::storing(None, |call, _| Reply::Page(whole(call), None)).await;
+    let (reading, days) = read(client, &s3::SERVICE, &[bucket("b")], window(50)).await;
+    let reading = reading.unwrap();
+    let gaps: Vec<_> = reading.gaps.iter().map(|gap| (gap.series.metric, gap.reason)).collect();
+    assert_eq!(gaps, [("stored_bytes", Missed::Denied)]);
+    assert_eq!(reading.error.as_ref().map(aws::Error::reason), Some("denied"));
+    assert!(days[0].series.iter().all(|series| series.metric == "objects"));
+}
+
+#[tokio::test]
+async fn a_resource_with_too_many_parts_is_left_out_and_said() {
+    let many: Vec<&'static str> =
+        (0..400).map(|n| &*Box::leak(format!("Class{n}").into_boxed_str())).collect();
+    let of = |class| ("BucketSizeBytes", vec![("BucketName", "b"), ("StorageType", class)]);
+    let stored = many.into_iter().map(of).collect();
+    let (_fake, client) =
+        Fake::storing(Some(stored), |call, _| Reply::Page(whole(call), None)).await;
+    let (reading, _) = read(client, &s3::SERVICE, &[bucket("b")], window(50)).await;
+    let reading = reading.unwrap();
+    assert_eq!(reading.gaps[0].reason, Missed::TooMany);
+    assert_eq!((reading.billed_metrics, reading.is_complete()), (1, true));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::time::{self, Span};
 use crate::model::{Day, Hour};
-use crate::services::{Metric, Period, SERVICES, Service};
+use crate::services::{Cadence, Metric, Period, SERVICES, Service};
 use crate::yaml::{self, Fields, Node, Reader};
 
 /// CloudWatch keeps hourly points for 455 days: API reference, GetMetricData.
@@ -18,11 +18,13 @@ const RETENTION: Span = Span::days(455);
 /// for long windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// How often each service's metrics are read. They are read together, because a day of a service
-    /// is written as a whole.
+    /// How often the regular metrics of each service are read. They are read together, because a day
+    /// of a service is written as a whole.
     pub every: Span,
     /// Services that are read at another pace, by name.
     pub services: BTreeMap<&'static str, Span>,
+    /// How often the slow metrics are read; never more often than the regular ones.
+    pub slow: Span,
     /// How far back the first read goes: the longest window of the built-in rules is 30 days.
     pub history: Span,
     /// How much of what was read before is read again: late points.
@@ -39,8 +41,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             every: Span::hours(24),
-            // S3 publishes one point a day, days late, and has nine series for each bucket.
+            // S3 publishes one point a day, days late.
             services: [("s3", Span::days(3))].into(),
+            slow: Span::days(7),
             history: Span::days(32),
             overlap: Span::days(2),
             daily_overlap: Span::days(3),
@@ -67,6 +70,7 @@ impl yaml::Read for Config {
         let config = Self {
             every,
             services,
+            slow: fields.or("slow", default.slow, reader),
             history: fields.or("history", default.history, reader),
             overlap: fields.or("overlap", default.overlap, reader),
             daily_overlap: fields.or("daily_overlap", default.daily_overlap, reader),
@@ -77,10 +81,11 @@ impl yaml::Read for Config {
             .services
             .iter()
             .map(|(name, pace)| (*name, *pace))
-            .chain([("every", config.every)])
+            .chain([("every", config.every), ("slow", config.slow)])
         {
             if pace < Span::hours(1) {
-                let place = fields.place_of(if name == "every" { "every" } else { "services" });
+                let is_own = ["every", "slow"].contains(&name);
+                let place = fields.place_of(if is_own { name } else { "services" });
                 reader.problem(place, format!("`{path}`: `{name}` must be 1h or more, not {pace}"));
             }
         }
@@ -98,29 +103,40 @@ impl yaml::Read for Config {
 }
 
 impl Config {
-    /// How often a service is read.
-    pub fn pace(&self, service: &Service) -> Span {
-        self.services.get(service.name).copied().unwrap_or(self.every)
+    /// How often a service's metrics of a cadence are read.
+    pub fn pace(&self, service: &Service, cadence: Cadence) -> Span {
+        let regular = self.services.get(service.name).copied().unwrap_or(self.every);
+        match cadence {
+            Cadence::Regular => regular,
+            Cadence::Slow => regular.max(self.slow),
+        }
     }
 
-    /// Whether a service is to be read at `now`, when its last complete read was at `last`.
+    /// Whether what is read every `pace` is to be read at `now`, when its last complete read was at
+    /// `last`.
     ///
     /// A daily job starts some seconds earlier or later each day: a twentieth of the pace is
     /// forgiven, so that it does not leave out every second day.
-    pub fn is_due(&self, service: &Service, last: Option<Timestamp>, now: Timestamp) -> bool {
-        let pace = self.pace(service).as_seconds();
+    pub fn is_due(pace: Span, last: Option<Timestamp>, now: Timestamp) -> bool {
+        let pace = pace.as_seconds();
         let least = SignedDuration::from_secs(pace.saturating_sub(pace / 20).cast_signed());
         last.is_none_or(|last| now.duration_since(last) >= least)
     }
 
     /// What a read at `now` covers, when the last complete read was at `last`: what is missing, and
     /// what may have come late.
-    pub fn window(&self, service: &Service, last: Option<Timestamp>, now: Timestamp) -> Window {
+    pub fn window(
+        &self,
+        service: &Service,
+        cadence: Cadence,
+        last: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Window {
         let back = |from: Timestamp, span: Span| {
             from.saturating_sub(span.duration()).unwrap_or(Timestamp::MIN)
         };
         let end = Hour::of(back(now, self.delay));
-        let daily = service.metrics.iter().any(|metric| metric.period == Period::Day);
+        let daily = service.metrics_of(cadence).any(|metric| metric.period == Period::Day);
         let overlap = if daily { self.daily_overlap.max(self.overlap) } else { self.overlap };
         let from = match last {
             Some(last) => back(last.min(end.start()), overlap),
@@ -207,7 +223,12 @@ mod tests {
 
     #[test]
     fn the_first_read_goes_back_as_far_as_rules_look() {
-        let window = Config::default().window(&msk::SERVICE, None, at("2026-03-20T09:05Z"));
+        let window = Config::default().window(
+            &msk::SERVICE,
+            Cadence::Regular,
+            None,
+            at("2026-03-20T09:05Z"),
+        );
         assert_eq!(window.first, date(2026, 2, 16));
         // 08:50 is the newest instant taken as published, so the hour from 07:00 is the last.
         assert_eq!(window.end, Hour::of(at("2026-03-20T08:00Z")));
@@ -217,8 +238,9 @@ mod tests {
     #[test]
     fn a_later_read_covers_what_is_missing_and_what_may_have_come_late() {
         let config = Config::default();
-        let window =
-            |service, last| config.window(service, Some(at(last)), at("2026-03-20T09:30Z"));
+        let window = |service, last| {
+            config.window(service, Cadence::Regular, Some(at(last)), at("2026-03-20T09:30Z"))
+        };
         assert_eq!(window(&msk::SERVICE, "2026-03-19T09:30Z").first, date(2026, 3, 17));
         assert_eq!(window(&s3::SERVICE, "2026-03-19T09:30Z").first, date(2026, 3, 16));
         // Down for two weeks: nothing stays missing.
@@ -232,9 +254,21 @@ mod tests {
     fn a_job_that_starts_a_minute_early_still_reads_every_day() {
         let config = Config::default();
         let last = Some(at("2026-03-19T09:30Z"));
-        assert!(config.is_due(&msk::SERVICE, last, at("2026-03-20T09:29Z")));
-        assert!(!config.is_due(&msk::SERVICE, last, at("2026-03-20T03:00Z")));
-        assert!(config.is_due(&msk::SERVICE, None, at("2026-03-20T03:00Z")));
+        let pace = config.pace(&msk::SERVICE, Cadence::Regular);
+        assert!(Config::is_due(pace, last, at("2026-03-20T09:29Z")));
+        assert!(!Config::is_due(pace, last, at("2026-03-20T03:00Z")));
+        assert!(Config::is_due(pace, None, at("2026-03-20T03:00Z")));
+    }
+
+    #[test]
+    fn slow_metrics_are_read_once_a_week_or_at_their_service_s_pace_if_that_is_slower() {
+        let config = read("services: { s3: 14d }").unwrap();
+        assert_eq!(config.pace(&msk::SERVICE, Cadence::Slow), Span::days(7));
+        assert_eq!(config.pace(&s3::SERVICE, Cadence::Slow), Span::days(14));
+        let last = Some(at("2026-03-13T09:30Z"));
+        let window = config.window(&msk::SERVICE, Cadence::Slow, last, at("2026-03-20T09:30Z"));
+        // The week since, and two days for what came late.
+        assert_eq!(window.first, date(2026, 3, 11));
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub(super) fn inventory_rows(input: &Input<'_>) -> Vec<Row> {
             let price = prices::price(api, name);
             Row {
                 source: "inventory",
-                what: service,
+                what: (*service).to_owned(),
                 operation,
                 priority: Priority::Normal,
                 calls,

@@ -10,8 +10,8 @@ use crate::services::lambda::LambdaFunction;
 use crate::services::msk::MskCluster;
 use crate::services::rds::{RdsCluster, RdsInstance, RdsSnapshot};
 use crate::services::s3::S3Bucket;
-use crate::services::{SERVICES, Service};
-use crate::sources::cloudwatch;
+use crate::services::{Cadence, SERVICES, Service};
+use crate::sources::cloudwatch::{self, Billed};
 
 /// How much there is to watch, as far as it costs requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,8 +22,8 @@ pub struct Estate {
     pub scopes: u64,
     /// Resources by the table of their kind.
     pub resources: BTreeMap<&'static str, u64>,
-    /// Billed metrics of one reading, by service.
-    pub metrics: BTreeMap<&'static str, u64>,
+    /// What one read of CloudWatch is billed for, by service and cadence.
+    pub usage: BTreeMap<&'static str, BTreeMap<&'static str, Billed>>,
     /// Nothing was listed yet: these are assumptions, not counts.
     pub assumed: bool,
 }
@@ -35,11 +35,14 @@ impl Estate {
         for resource in resources {
             *counts.entry(resource.kind.table).or_default() += 1;
         }
-        let metrics = SERVICES
-            .iter()
-            .map(|service| (service.name, cloudwatch::billed_metrics(service, resources) as u64))
-            .collect();
-        Self { accounts, scopes, resources: counts, metrics, assumed: false }
+        let of_service = |service| {
+            let billed = |cadence: Cadence| {
+                (cadence.as_str(), cloudwatch::billed(service, cadence, resources))
+            };
+            Cadence::ALL.map(billed).into()
+        };
+        let usage = SERVICES.iter().map(|service| (service.name, of_service(service))).collect();
+        Self { accounts, scopes, resources: counts, usage, assumed: false }
     }
 
     /// A mid-size data platform of three accounts: 6 MSK clusters with 18 brokers, 6 EMR clusters, 2
@@ -96,8 +99,9 @@ impl Estate {
         self.resources.get(table).copied().unwrap_or(0)
     }
 
-    /// Billed metrics of one reading of a service.
-    pub fn metrics_of(&self, service: &Service) -> u64 {
-        self.metrics.get(service.name).copied().unwrap_or(0)
+    /// What one read of a service at a cadence is billed for.
+    pub fn billed(&self, service: &Service, cadence: Cadence) -> Billed {
+        let cadences = self.usage.get(service.name);
+        cadences.and_then(|it| it.get(cadence.as_str())).copied().unwrap_or_default()
     }
 }

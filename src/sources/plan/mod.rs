@@ -17,7 +17,7 @@ use super::{cloudwatch, cost_explorer};
 use crate::aws::{Priority, prices};
 use crate::model::Usd;
 use crate::model::time::Span;
-use crate::services::Service;
+use crate::services::{Cadence, Service};
 
 pub use self::estate::Estate;
 
@@ -82,8 +82,8 @@ pub struct Plan {
 pub struct Row {
     /// `cost`, `usage` or `inventory`.
     pub source: &'static str,
-    /// View of the bill, or service.
-    pub what: &'static str,
+    /// View of the bill, or service; `lambda slow` for its slow metrics.
+    pub what: String,
     /// `ce:GetCostAndUsage`
     pub operation: &'static str,
     pub priority: Priority,
@@ -139,7 +139,7 @@ fn cost_rows(input: &Input<'_>) -> Vec<Row> {
             let calls = monthly(pages(*view, input.estate), input.every.cost);
             Row {
                 source: "cost",
-                what: view.name(),
+                what: view.name().to_owned(),
                 operation: "ce:GetCostAndUsage",
                 priority: view.priority(),
                 calls,
@@ -169,20 +169,34 @@ fn usage_rows(input: &Input<'_>) -> Vec<Row> {
     let mut rows: Vec<_> = input
         .services
         .iter()
-        .map(|service| {
-            let metrics = input.estate.metrics_of(service);
-            let every = input.usage.pace(service).max(input.every.usage);
-            let units = monthly(metrics, every);
-            Row {
+        .flat_map(|service| Cadence::ALL.map(|cadence| (*service, cadence)))
+        .flat_map(|(service, cadence)| {
+            let billed = input.estate.billed(service, cadence);
+            let every = input.usage.pace(service, cadence).max(input.every.usage);
+            let row = |operation, price: prices::Price, calls: u64, units: u64| Row {
                 source: "usage",
-                what: service.name,
-                operation: "cloudwatch:GetMetricData",
-                priority: Priority::Normal,
-                calls: monthly(metrics.div_ceil(cloudwatch::QUERIES_PER_REQUEST as u64), every),
-                units,
-                unit: prices::METRIC_DATA_METRIC.unit,
-                usd: prices::METRIC_DATA_METRIC.each * units,
-            }
+                what: match cadence {
+                    Cadence::Regular => service.name.to_owned(),
+                    Cadence::Slow => format!("{} slow", service.name),
+                },
+                operation,
+                priority: cloudwatch::priority(cadence),
+                calls: monthly(calls, every),
+                units: monthly(units, every),
+                unit: price.unit,
+                usd: price.each * monthly(units, every),
+            };
+            let requests = billed.metrics.div_ceil(cloudwatch::QUERIES_PER_REQUEST as u64);
+            let lists = billed.lists * input.estate.scopes;
+            [
+                row(
+                    "cloudwatch:GetMetricData",
+                    prices::METRIC_DATA_METRIC,
+                    requests,
+                    billed.metrics,
+                ),
+                row("cloudwatch:ListMetrics", prices::CLOUDWATCH_REQUEST, lists, lists),
+            ]
         })
         .filter(|row| row.units > 0)
         .collect();
@@ -194,9 +208,26 @@ fn usage_rows(input: &Input<'_>) -> Vec<Row> {
 fn first_start(input: &Input<'_>) -> Usd {
     let months = u64::from(input.cost.history_months) + 1;
     let pages: u64 = input.cost.views.iter().map(|view| pages(*view, input.estate)).sum();
-    let metrics: u64 = input.services.iter().map(|service| input.estate.metrics_of(service)).sum();
+    let metrics: u64 = input
+        .services
+        .iter()
+        .flat_map(|service| Cadence::ALL.map(|cadence| input.estate.billed(service, cadence)))
+        .map(|billed| billed.metrics)
+        .sum();
     prices::COST_EXPLORER_REQUEST.each * (months * pages)
         + prices::METRIC_DATA_METRIC.each * metrics
+}
+
+/// What rows are about, each once.
+fn subjects<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Vec<String> {
+    let mut subjects: Vec<String> = Vec::new();
+    for row in rows {
+        let subject = format!("{} {}", row.source, row.what);
+        if !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    subjects
 }
 
 /// What the cap refuses when every day of the month costs the same: the ledger lets each priority
@@ -225,7 +256,7 @@ fn refused(rows: &[Row], cap: Usd) -> Vec<Refusal> {
             refused.push(Refusal {
                 priority,
                 from_day: day.floor().to_u32().unwrap_or(0) + 1,
-                what: out.iter().map(|row| format!("{} {}", row.source, row.what)).collect(),
+                what: subjects(out),
             });
         }
     }
@@ -276,7 +307,8 @@ mod tests {
         assert_eq!(refused[0].0, Priority::Optional);
         assert_eq!(refused[1].0, Priority::Normal);
         assert!(refused[0].1 < refused[1].1);
-        assert_eq!(plan.refused[0].what, ["cost region", "cost environment"]);
+        assert_eq!(plan.refused[0].what[..2], ["cost region", "cost environment"]);
+        assert!(plan.refused[0].what[2..].iter().all(|it| it.ends_with(" slow")), "{plan}");
     }
 
     #[test]
@@ -293,7 +325,12 @@ mod tests {
             plan(&Input {
                 services: SERVICES,
                 estate: &estate,
-                usage: &cloudwatch::Config { every, services: [].into(), ..Default::default() },
+                usage: &cloudwatch::Config {
+                    every,
+                    services: [].into(),
+                    slow: every,
+                    ..Default::default()
+                },
                 cost: &cost_explorer::Config { views: Vec::new(), ..Default::default() },
                 every: Every { usage: Span::hours(1), ..Every::default() },
                 cap: usd("100"),
@@ -303,8 +340,8 @@ mod tests {
             plan.rows.iter().filter(|row| row.source == "usage").map(|row| row.units).sum::<u64>()
         };
         let (once, twice) = (usage(with(Span::hours(24))), usage(with(Span::hours(12))));
-        // Whole metrics, service by service.
-        assert!(twice.abs_diff(2 * once) <= 10, "{once} {twice}");
+        // Whole metrics, line by line.
+        assert!(twice.abs_diff(2 * once) <= 20, "{once} {twice}");
     }
 
     #[test]

@@ -43,8 +43,7 @@ impl fmt::Display for Plan {
         writeln!(f, "The first start reads the history for another {} USD.", self.first_start_usd)?;
         if self.refused.is_empty() {
             let optional = self.rows.iter().filter(|row| row.priority == Priority::Optional);
-            let optional: Vec<String> =
-                optional.map(|row| format!("{} {}", row.source, row.what)).collect();
+            let optional = super::subjects(optional);
             if !optional.is_empty() {
                 writeln!(f, "Near the cap, these would wait first: {}.", optional.join(", "))?;
             }

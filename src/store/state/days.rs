@@ -26,6 +26,17 @@ pub struct DayRead {
     pub estimated: bool,
 }
 
+/// A day that was settled and that a later read says something else of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restatement {
+    pub view: String,
+    pub billing_account_id: String,
+    pub day: Day,
+    /// Billed cost of the day, as it was read before.
+    pub before: Usd,
+    pub after: Usd,
+}
+
 /// A day of a view, and how far it can be trusted at an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayStatus {
@@ -66,9 +77,33 @@ pub fn day_reads(bill: &Bill, read_at: Timestamp) -> Vec<DayRead> {
 }
 
 impl Tx<'_> {
-    /// Notes what was read of days; it replaces what was noted before.
-    pub fn note_days(&self, reads: &[DayRead]) -> Result<(), StoreError> {
+    /// Notes what was read of days; it replaces what was noted before. Returns the days that were
+    /// settled when they were last read, and are not what they were.
+    pub fn note_days(
+        &self,
+        reads: &[DayRead],
+        settle_days: i32,
+    ) -> Result<Vec<Restatement>, StoreError> {
+        let mut restated = Vec::new();
         for read in reads {
+            let before = self.row(
+                "SELECT total, read_at FROM day_read WHERE source = ?1 AND view = ?2
+                 AND billing_account_id = ?3 AND day = ?4",
+                params![read.source, read.view, read.billing_account_id, read.day.to_string()],
+                |row| Ok((usd(row, 0)?, instant(row, 1)?)),
+            )?;
+            if let Some((before, read_at)) = before
+                && before != read.total
+                && day_state(read.day, read_at, read_at, settle_days, false) >= DayState::Settled
+            {
+                restated.push(Restatement {
+                    view: read.view.clone(),
+                    billing_account_id: read.billing_account_id.clone(),
+                    day: read.day,
+                    before,
+                    after: read.total,
+                });
+            }
             self.run(
                 "INSERT INTO day_read (source, view, billing_account_id, day, read_at, rows, total,
                      estimated)
@@ -87,7 +122,7 @@ impl Tx<'_> {
                 ],
             )?;
         }
-        Ok(())
+        Ok(restated)
     }
 
     /// Every day that was read, with its state for a reader at `now`.
@@ -159,8 +194,12 @@ fn statuses(reads: Vec<DayRead>, now: Timestamp, settle_days: i32) -> Vec<DaySta
 
 impl State {
     /// [`Tx::note_days`] as a transaction of its own.
-    pub fn note_days(&self, reads: &[DayRead]) -> Result<(), StoreError> {
-        self.transaction(|tx| tx.note_days(reads))
+    pub fn note_days(
+        &self,
+        reads: &[DayRead],
+        settle_days: i32,
+    ) -> Result<Vec<Restatement>, StoreError> {
+        self.transaction(|tx| tx.note_days(reads, settle_days))
     }
 
     /// [`Tx::day_statuses`].
@@ -236,12 +275,32 @@ mod tests {
     }
 
     #[test]
+    fn a_settled_day_that_changes_is_a_restatement_and_an_unsettled_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(&directory.path().join("state.db")).unwrap();
+        let read = |second: &str, fourth: &str, at_instant: &str| {
+            let charges = [("2026-02-02", second, false), ("2026-02-04", fourth, true)];
+            let reads = day_reads(&bill("2026-02", &charges), at(at_instant));
+            state.note_days(&reads, 2).unwrap()
+        };
+        assert_eq!(read("10", "1", "2026-02-04T10:00Z"), []);
+        // The fourth grows, as it should; the second was settled and falls by half a dollar.
+        let restated = read("9.5", "7", "2026-02-05T10:00Z");
+        let seen: Vec<_> = restated
+            .iter()
+            .map(|it| (it.day.day(), it.before.0.to_string(), it.after.0.to_string()))
+            .collect();
+        assert_eq!(seen, [(2, "10".to_owned(), "9.5".to_owned())]);
+        assert_eq!(read("9.50", "7", "2026-02-05T11:00Z"), []);
+    }
+
+    #[test]
     fn states_follow_the_calendar_and_the_last_read() {
         let directory = tempfile::tempdir().unwrap();
         let state = State::open(&directory.path().join("state.db")).unwrap();
         let read_at = at("2026-02-04T10:00Z");
         let bill = bill("2026-02", &[("2026-02-04", "1", true)]);
-        state.note_days(&day_reads(&bill, read_at)).unwrap();
+        state.note_days(&day_reads(&bill, read_at), 2).unwrap();
         let states = |now: &str| -> Vec<_> {
             let statuses = state.day_statuses(at(now), 2).unwrap();
             statuses.iter().map(|status| status.state.as_str()).collect()
@@ -259,7 +318,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let state = State::open(&directory.path().join("state.db")).unwrap();
         let now = at("2026-03-08T10:00Z");
-        state.note_days(&day_reads(&bill("2026-02", &[]), now)).unwrap();
+        state.note_days(&day_reads(&bill("2026-02", &[]), now), 2).unwrap();
         let statuses = state.day_statuses(now, 2).unwrap();
         assert_eq!(statuses.len(), 28);
         assert!(statuses.iter().all(|status| status.state == DayState::Final));

@@ -22,7 +22,7 @@ use rust_decimal::Decimal;
 use super::StoreError;
 use crate::model::{Day, Usd};
 
-pub use days::{DayRead, DayStatus, day_reads};
+pub use days::{DayRead, DayStatus, Restatement, day_reads};
 pub use findings::FindingChanges;
 pub use outbox::{Message, OutboxCounts, OutboxRow, OutboxStatus};
 pub use runs::{Outcome, Run};

@@ -156,6 +156,19 @@ impl Tx<'_> {
         )
     }
 
+    /// Forgets the reads of partitions that `is_gone`, by table and partition.
+    pub fn forget_reads(&self, is_gone: impl Fn(&str, &str) -> bool) -> Result<(), StoreError> {
+        for (table, partition, _) in self.reads()? {
+            if is_gone(&table, &partition) {
+                self.run(
+                    "DELETE FROM partition_read WHERE name = ?1 AND partition = ?2",
+                    [table, partition],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds requests to the ledger.
     pub fn note_requests(&self, counts: &[RequestCount]) -> Result<(), StoreError> {
         for count in counts {
@@ -347,6 +360,19 @@ mod tests {
         state.note_read("cost", "2026-02", at("2026-02-02T00:00Z")).unwrap();
         assert_eq!(state.last_read("cost", "2026-02").unwrap(), Some(at("2026-02-02T00:00Z")));
         assert_eq!(state.last_read("cost", "2026-01").unwrap(), None);
+    }
+
+    #[test]
+    fn reads_of_what_is_gone_are_forgotten() {
+        let (_directory, state) = state();
+        for partition in ["1/eu-west-1", "2/eu-west-1"] {
+            state.note_read("rds_instances", partition, at("2026-02-01T00:00Z")).unwrap();
+        }
+        state
+            .transaction(|tx| tx.forget_reads(|_, partition| partition.starts_with("2/")))
+            .unwrap();
+        let left: Vec<_> = state.reads().unwrap().into_iter().map(|(_, it, _)| it).collect();
+        assert_eq!(left, ["1/eu-west-1"]);
     }
 
     #[test]

@@ -562,6 +562,27 @@ fn nodes(
     (groups, instances)
 }
 
+/// Series of a managed scaling policy: of which group, and how much of it a node is. A node here has
+/// eight vCPUs.
+const MANAGED_SCALING: &[(&str, &str, f64)] = &[
+    ("TotalUnitsRequested", "Total", 1.0),
+    ("TotalUnitsRunning", "Total", 1.0),
+    ("TotalNodesRequested", "Total", 1.0),
+    ("TotalNodesRunning", "Total", 1.0),
+    ("TotalVCPURequested", "Total", 8.0),
+    ("TotalVCPURunning", "Total", 8.0),
+    ("CoreUnitsRequested", "Core", 1.0),
+    ("CoreUnitsRunning", "Core", 1.0),
+    ("CoreNodesRequested", "Core", 1.0),
+    ("CoreVCPURequested", "Core", 8.0),
+    ("CoreVCPURunning", "Core", 8.0),
+    ("TaskUnitsRequested", "Task", 1.0),
+    ("TaskUnitsRunning", "Task", 1.0),
+    ("TaskNodesRequested", "Task", 1.0),
+    ("TaskVCPURequested", "Task", 8.0),
+    ("TaskVCPURunning", "Task", 8.0),
+];
+
 fn emr_load(spec: &Spec<'_>, ready: Timestamp, dice: Dice) -> Load {
     let seed = |what: &str| dice.of(what).bits();
     let flat = |what: &str, value: f64| Signal::flat(seed(what), value);
@@ -604,9 +625,30 @@ fn emr_load(spec: &Spec<'_>, ready: Timestamp, dice: Dice) -> Load {
         series.push(gauge("TaskNodesRunning", flat("task", task)));
     }
     if spec.managed_scaling {
-        for name in ["TotalNodesRequested", "TotalNodesRunning"] {
-            series.push(gauge(name, flat("scaling", core + task)));
+        let groups = [("Core", core), ("Task", task), ("Total", core + task)];
+        for (metric, group, per_node) in MANAGED_SCALING {
+            let nodes = groups.iter().find(|(name, _)| name == group).map_or(0.0, |(_, n)| *n);
+            series.push(gauge(metric, flat("scaling", nodes * per_node)));
         }
+    }
+    if spec.idle_timeout.is_some() {
+        let source = Source::Flag(flat("termination", spec.idle));
+        let name = "AutoTerminationIsClusterIdle";
+        series.push(Series { name, level: Level::Whole, source, step: 300 });
+    }
+    let ended = Signal::new(seed("ended"), spec.rhythm, 0.0, running).burst(0.0);
+    series.push(gauge("AppsCompleted", ended));
+    series.push(gauge("AppsFailed", flat("failed", 0.0)));
+    series.push(gauge("ContainerPendingRatio", flat("pending ratio", 0.0)));
+    let remaining = Signal::new(seed("remaining"), Rhythm::Flat, core * 400.0, core * 400.0);
+    series.push(gauge("CapacityRemainingGB", remaining.jitter(0.02).burst(0.02)));
+    for (name, bytes) in [
+        ("S3BytesRead", 4e7),
+        ("S3BytesWritten", 1e7),
+        ("HDFSBytesRead", 2e6),
+        ("HDFSBytesWritten", 1e6),
+    ] {
+        series.push(gauge(name, Signal::new(seed(name), spec.rhythm, 0.0, bytes)));
     }
     Load { since: ready.as_second(), until: None, series }
 }

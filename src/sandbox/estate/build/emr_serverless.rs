@@ -9,6 +9,7 @@ use crate::sandbox::estate::load::{Level, Load, Series};
 use crate::sandbox::estate::model::{
     Account, EmrJobRun, EmrResources, EmrServerlessApplication, EmrWorkers, Meta,
 };
+use crate::sandbox::estate::others::Other;
 use crate::sandbox::estate::prices;
 use crate::sandbox::estate::signal::{Rhythm, Signal};
 
@@ -104,8 +105,38 @@ impl Build {
                 Series::affine("RunningJobs", Level::Whole, running, 0.0, 0.1),
                 gauge("PendingJobs", Signal::flat(0, 0.0)),
                 gauge("FailedJobs", Signal::flat(0, 0.0)),
+                gauge("SubmittedJobs", Signal::flat(0, 0.0)),
+                gauge("ScheduledJobs", Signal::flat(0, 0.0)),
+                gauge("SuccessJobs", running),
+                gauge("CancellingJobs", Signal::flat(0, 0.0)),
+                gauge("CancelledJobs", Signal::flat(0, 0.0)),
             ],
         };
+        for (worker, share) in [("Spark_Driver", 0.2), ("Spark_Executor", 0.8)] {
+            let kind = if spec.initial { "PreInitCapacity" } else { "OnDemandCapacity" };
+            let seed = dice.of("capacity").of(worker).bits();
+            let of_worker = |a_worker: f64| {
+                let level = workers * share * a_worker;
+                Signal::new(seed, Rhythm::Nights, 0.0, level)
+            };
+            self.others.push(Other::of(
+                &meta,
+                "AWS/EMRServerless",
+                &[
+                    ("ApplicationId", &id),
+                    ("ApplicationName", &meta.name),
+                    ("WorkerType", worker),
+                    ("CapacityAllocationType", kind),
+                ],
+                [
+                    ("CPUAllocated", of_worker(4.0)),
+                    ("MemoryAllocated", of_worker(16.0)),
+                    ("StorageAllocated", of_worker(20.0)),
+                    ("RunningWorkerCount", of_worker(1.0)),
+                    ("IdleWorkerCount", Signal::flat(seed, if spec.initial { 1.0 } else { 0.0 })),
+                ],
+            ));
+        }
         let application = EmrServerlessApplication {
             id,
             state: "STARTED",

@@ -2,10 +2,12 @@
 
 use super::{Build, Charge, Course, DEV, IRELAND, PARIS, PROD, Role, UAT, VIRGINIA};
 use crate::sandbox::estate::bill::{CLOUDWATCH, LAMBDA};
+use crate::sandbox::estate::dice::Dice;
 use crate::sandbox::estate::load::{AliasLoad, FunctionLoad};
 use crate::sandbox::estate::model::{
     Account, LambdaFunction, LogGroup, Meta, ProvisionedConcurrency,
 };
+use crate::sandbox::estate::others::Other;
 use crate::sandbox::estate::prices;
 use crate::sandbox::estate::signal::{Rhythm, Signal};
 
@@ -197,6 +199,41 @@ impl Build {
         );
     }
 
+    /// What functions with an agent, an extension or a stream publish beside the rest.
+    fn measured_beside(&mut self, function: &LambdaFunction, dice: Dice) {
+        let name = function.meta.name.as_str();
+        let signal = |what: &str, level: f64| {
+            Signal::new(dice.of("beside").of(what).bits(), Rhythm::Customers, level / 2.0, level)
+        };
+        if !function.provisioned.is_empty() {
+            let memory = f64::from(function.memory_mb);
+            let used = Signal { ceiling: 100.0, ..signal("memory", 46.0) };
+            self.others.push(Other::of(
+                &function.meta,
+                "LambdaInsights",
+                &[("function_name", name)],
+                [
+                    ("memory_utilization", used),
+                    ("used_memory_max", signal("memory", memory * 0.46)),
+                    ("total_memory", Signal::flat(0, memory)),
+                    ("cpu_total_time", signal("cpu", 70.0)),
+                    ("init_duration", signal("init", 240.0)),
+                    ("rx_bytes", signal("rx", 4e4)),
+                    ("tx_bytes", signal("tx", 2e4)),
+                    ("total_network", signal("network", 6e4)),
+                ],
+            ));
+            let extension = [("PostRuntimeExtensionsDuration", signal("extension", 3.0))];
+            let dimensions = [("FunctionName", name)];
+            self.others.push(Other::of(&function.meta, "AWS/Lambda", &dimensions, extension));
+        } else if name.contains("-enricher-") {
+            let behind =
+                [("IteratorAge", signal("age", 900.0)), ("OffsetLag", signal("offsets", 40.0))];
+            let dimensions = [("FunctionName", name)];
+            self.others.push(Other::of(&function.meta, "AWS/Lambda", &dimensions, behind));
+        }
+    }
+
     /// The rest of the 60: four fifths of the platform are fine.
     fn lambda_healthy(&mut self) {
         let rhythms = [Rhythm::Customers, Rhythm::Office, Rhythm::Customers, Rhythm::Nights];
@@ -319,6 +356,7 @@ impl Build {
             reserved: None,
             meta,
         };
+        self.measured_beside(&function, dice);
         self.functions.push((function, load));
     }
 

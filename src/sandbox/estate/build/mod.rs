@@ -21,6 +21,7 @@ use super::model::{
     MskCluster, Options, Planted, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, S3Bucket,
     Tags,
 };
+use super::others::Other;
 use super::prices;
 use super::signal::{DAY, Rhythm};
 
@@ -44,6 +45,7 @@ pub(crate) struct Build {
     pub(crate) rds_snapshots: Vec<RdsSnapshot>,
     pub(crate) rds_reservations: Vec<RdsReservation>,
     pub(crate) buckets: Vec<(S3Bucket, BucketLoad)>,
+    pub(crate) others: Vec<Other>,
     pub(crate) planted: Vec<Planted>,
     pub(crate) near_misses: Vec<Planted>,
     pub(crate) unknowns: Vec<Planted>,
@@ -108,6 +110,7 @@ impl Build {
             rds_snapshots: Vec::new(),
             rds_reservations: Vec::new(),
             buckets: Vec::new(),
+            others: Vec::new(),
             planted: Vec::new(),
             near_misses: Vec::new(),
             unknowns: Vec::new(),

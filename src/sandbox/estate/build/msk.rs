@@ -10,6 +10,7 @@ use crate::sandbox::estate::load::{Level, Load, Series, Source};
 use crate::sandbox::estate::model::{
     Account, Meta, MskCluster, MskKind, MskNode, MskProvisioned, MskTopic,
 };
+use crate::sandbox::estate::others::Other;
 use crate::sandbox::estate::prices;
 use crate::sandbox::estate::signal::{Rhythm, Signal};
 
@@ -255,7 +256,7 @@ impl Build {
             subnets,
             zone_ids: zone_ids(spec.region, zones),
             security_groups: vec![security_group(self.dice, spec.account.id, spec.region, "msk")],
-            enhanced_monitoring: "DEFAULT",
+            enhanced_monitoring: monitoring(spec.account),
             jmx_exporter: !express,
             node_exporter: !express,
             kafka_version: spec.kafka,
@@ -280,6 +281,9 @@ impl Build {
         self.msk_charges(&meta, &spec);
         self.note(&meta, &name, roles);
         let load = if spec.silent { Load::default() } else { self.msk_load(&spec, &meta, dice) };
+        if !spec.silent && spec.traffic > 0.0 {
+            self.consumers(&meta, &topics, spec.team, dice);
+        }
         let cluster = MskCluster {
             meta,
             state: spec.state,
@@ -408,11 +412,66 @@ impl Build {
             series.push(Series::gauge("ProduceThrottleTime", Broker, flat("throttle", 0.0)));
             series.push(Series::gauge("FetchThrottleTime", Broker, flat("throttle", 0.0)));
         }
+        if spec.volume.is_some() {
+            let dropped = Signal::new(seed("shaping"), Rhythm::Customers, 0.0, 2.0);
+            series.push(Series::gauge("TrafficShaping", Broker, dropped));
+            let burst = Signal::new(seed("burst"), Rhythm::Flat, 99.0, 99.0).burst(0.01);
+            series.push(Series::gauge("BurstBalance", Broker, Signal { ceiling: 100.0, ..burst }));
+        }
+        if monitoring(spec.account) == "PER_BROKER" {
+            for name in ["RequestHandlerAvgIdlePercent", "NetworkProcessorAvgIdlePercent"] {
+                let idle = Signal::new(seed(name), Rhythm::Flat, 0.85, 0.85).jitter(0.02);
+                series.push(Series::gauge(
+                    name,
+                    Broker,
+                    Signal { ceiling: 1.0, ..idle.burst(0.1) },
+                ));
+            }
+            if spec.volume.is_some() {
+                // A minute's bytes: replicas write what clients produce.
+                for (name, factor) in [("VolumeReadBytes", 4.0), ("VolumeWriteBytes", 60.0)] {
+                    let bytes = spec.traffic * factor;
+                    let signal = Signal::new(seed(name), Rhythm::Customers, bytes / 3.0, bytes);
+                    series.push(Series::gauge(name, Broker, signal));
+                }
+                let queue = Signal::new(seed("queue"), Rhythm::Customers, 0.02, 0.2);
+                series.push(Series::gauge("VolumeQueueLength", Broker, queue));
+                for name in ["BwInAllowanceExceeded", "BwOutAllowanceExceeded"] {
+                    series.push(Series::gauge(name, Broker, flat(name, 0.0)));
+                }
+            }
+        }
         if spec.instance.starts_with("kafka.t3") {
             let credits = Signal::new(seed("credits"), Rhythm::Flat, 540.0, 540.0).burst(0.02);
             series.push(Series::gauge("CPUCreditBalance", Broker, credits));
         }
         Load { since: meta.created.as_second() + 900, until: None, series }
+    }
+
+    /// Two groups that read every topic, one of them somewhat behind.
+    fn consumers(&mut self, meta: &Meta, topics: &[MskTopic], team: &str, dice: Dice) {
+        for (group, lag) in [(format!("{team}-sink"), 40.0), (format!("{team}-audit"), 900.0)] {
+            for topic in topics {
+                let dice = dice.of("lag").of(&group).of(&topic.name);
+                let signal = |what: &str, level: f64| {
+                    Signal::new(dice.of(what).bits(), Rhythm::Customers, level / 4.0, level)
+                };
+                self.others.push(Other::of(
+                    meta,
+                    "AWS/Kafka",
+                    &[
+                        ("Cluster Name", &meta.name),
+                        ("Consumer Group", &group),
+                        ("Topic", &topic.name),
+                    ],
+                    [
+                        ("EstimatedMaxTimeLag", signal("time", lag / 100.0)),
+                        ("MaxOffsetLag", signal("max", lag)),
+                        ("SumOffsetLag", signal("sum", lag * f64::from(topic.partitions) / 2.0)),
+                    ],
+                ));
+            }
+        }
     }
 
     fn msk_serverless(&mut self, base: &str, team: &str) {
@@ -478,6 +537,11 @@ impl Build {
         };
         self.msk.push((cluster, load));
     }
+}
+
+/// Production pays for what each broker does.
+fn monitoring(account: Account) -> &'static str {
+    if account.id == PROD.id { "PER_BROKER" } else { "DEFAULT" }
 }
 
 /// GB in a day of that many bytes a second: a third of it all the time.

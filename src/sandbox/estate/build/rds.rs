@@ -304,6 +304,17 @@ impl Build {
         }
         load.series
             .push(gauge("DiskQueueDepth", Signal::new(seed("queue"), spec.rhythm, 0.1, 0.8)));
+        let mut balances = vec!["EBSIOBalance%", "EBSByteBalance%"];
+        if spec.storage.0 == "gp2" {
+            balances.push("BurstBalance");
+        }
+        for name in balances {
+            let full = Signal::new(seed(name), Rhythm::Flat, 99.0, 99.0).jitter(0.002).burst(0.01);
+            load.series.push(gauge(name, Signal { ceiling: 100.0, ..full }));
+        }
+        if spec.replica_of.is_some() {
+            load.series.push(gauge("ReplicaLag", Signal::new(seed("lag"), spec.rhythm, 0.1, 1.5)));
+        }
         load
     }
 
@@ -335,6 +346,23 @@ impl Build {
             gauge("VolumeWriteIOPs", Signal::new(seed("writes"), Rhythm::Customers, 7e3, 4e4))
                 .every(300),
         ];
+        for (name, share) in [
+            ("TotalBackupStorageBilled", 0.3),
+            ("SnapshotStorageUsed", 0.2),
+            ("BackupRetentionPeriodStorageUsed", 0.4),
+        ] {
+            series.push(gauge(name, Signal::flat(seed(name), spec.volume_gb * GIB * share)));
+        }
+        let left = Signal::flat(seed("left"), (128.0 * 1_024.0 - spec.volume_gb) * GIB);
+        series.push(gauge("AuroraVolumeBytesLeftTotal", left));
+        if backtracks(&spec) {
+            for (name, records) in
+                [("BacktrackChangeRecordsStored", 4e6), ("BacktrackChangeRecordsCreationRate", 3e3)]
+            {
+                let signal = Signal::new(seed(name), Rhythm::Customers, records / 3.0, records);
+                series.push(gauge(name, signal).every(300));
+            }
+        }
         if let Some((min, max)) = spec.serverless {
             let acu = Signal {
                 ceiling: max,
@@ -356,7 +384,7 @@ impl Build {
             iops: None,
             members,
             serverless: spec.serverless,
-            backtrack_seconds: None,
+            backtrack_seconds: backtracks(&spec).then_some(86_400),
             backup_retention_days: 7,
             storage_change_allowed: None,
             multi_az: spec.members > 1,
@@ -395,6 +423,9 @@ impl Build {
             let share = Series::affine("ACUUtilization", Level::Whole, acu, 0.0, 100.0 / max);
             load.series.push(share);
         }
+        let hits = Signal::new(dice.of("hits").bits(), Rhythm::Flat, 99.2, 99.2).jitter(0.002);
+        let hits = Signal { ceiling: 100.0, ..hits.burst(0.005) };
+        load.series.push(Series::gauge("BufferCacheHitRatio", Level::Whole, hits));
         if n > 1 {
             let lag = Signal::new(dice.of("lag").bits(), Rhythm::Customers, 8.0, 25.0);
             load.series.push(Series::gauge("AuroraReplicaLag", Level::Whole, lag));
@@ -553,6 +584,11 @@ impl Build {
         };
         self.reservation_fees.push((fee, hourly * Decimal::from(24), from));
     }
+}
+
+/// Only Aurora MySQL can be turned back, and here it is switched on.
+fn backtracks(spec: &Aurora<'_>) -> bool {
+    spec.engine.0 == "aurora-mysql"
 }
 
 /// What every instance measures, whatever its storage.

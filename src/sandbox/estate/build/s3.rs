@@ -6,7 +6,9 @@ use crate::sandbox::estate::load::BucketLoad;
 use crate::sandbox::estate::model::{
     Account, LifecycleRule, Meta, S3Bucket, S3Replication, S3Upload,
 };
+use crate::sandbox::estate::others::Other;
 use crate::sandbox::estate::prices;
+use crate::sandbox::estate::signal::{Rhythm, Signal};
 
 const GIB: f64 = 1_073_741_824.0;
 const TIB: f64 = 1_024.0 * GIB;
@@ -79,6 +81,22 @@ impl<'a> Spec<'a> {
 }
 
 const DOMAINS: [&str; 6] = ["payments", "risk", "ledger", "fraud", "cards", "settlement"];
+
+/// Request metrics with the level of a busy minute.
+const REQUEST_METRICS: &[(&str, f64)] = &[
+    ("AllRequests", 210.0),
+    ("GetRequests", 150.0),
+    ("PutRequests", 30.0),
+    ("ListRequests", 12.0),
+    ("HeadRequests", 14.0),
+    ("DeleteRequests", 3.0),
+    ("PostRequests", 1.0),
+    ("BytesDownloaded", 9e8),
+    ("BytesUploaded", 2e8),
+    ("4xxErrors", 1.0),
+    ("5xxErrors", 0.0),
+    ("FirstByteLatency", 28.0),
+];
 
 impl Build {
     pub(super) fn s3(&mut self) {
@@ -308,7 +326,36 @@ impl Build {
             encryption_kms: true,
             meta,
         };
+        self.requests(&bucket, dice);
         self.buckets.push((bucket, load));
+    }
+
+    /// What a bucket's filters and replication rules publish.
+    fn requests(&mut self, bucket: &S3Bucket, dice: crate::sandbox::estate::dice::Dice) {
+        let name = bucket.meta.name.as_str();
+        let signal = |what: &str, level: f64| {
+            Signal::new(dice.of("requests").of(what).bits(), Rhythm::Office, level / 5.0, level)
+        };
+        for filter in &bucket.request_metrics {
+            let series = REQUEST_METRICS.iter().map(|(name, level)| (*name, signal(name, *level)));
+            let dimensions = [("BucketName", name), ("FilterId", filter.as_str())];
+            self.others.push(Other::of(&bucket.meta, "AWS/S3", &dimensions, series));
+        }
+        if let Some(replication) = &bucket.replication {
+            let to = replication.destination_bucket_arn.trim_start_matches("arn:aws:s3:::");
+            let dimensions = [
+                ("SourceBucket", name),
+                ("DestinationBucket", to),
+                ("RuleId", replication.rule_id.as_str()),
+            ];
+            let series = [
+                ("BytesPendingReplication", signal("bytes pending", 4e5)),
+                ("OperationsPendingReplication", signal("operations pending", 3.0)),
+                ("ReplicationLatency", signal("replication", 12.0)),
+                ("OperationsFailedReplication", Signal::flat(0, 0.0)),
+            ];
+            self.others.push(Other::of(&bucket.meta, "AWS/S3", &dimensions, series));
+        }
     }
 
     fn uploads(&self, spec: &Spec<'_>, dice: crate::sandbox::estate::dice::Dice) -> Vec<S3Upload> {
