@@ -12,6 +12,10 @@ use crate::yaml::{self, Fields, Node, Reader};
 /// CloudWatch keeps hourly points for 455 days: API reference, GetMetricData.
 const RETENTION: Span = Span::days(455);
 
+/// How far back the first read of slow metrics goes at most: what explains a finding looks at the
+/// window of most rules, and a first start should not wait for more.
+const SLOW_HISTORY: Span = Span::days(14);
+
 /// Section `usage`.
 ///
 /// CloudWatch bills by the metric asked for, whatever the length of the window: it is asked rarely,
@@ -140,7 +144,10 @@ impl Config {
         let overlap = if daily { self.daily_overlap.max(self.overlap) } else { self.overlap };
         let from = match last {
             Some(last) => back(last.min(end.start()), overlap),
-            None => back(end.start(), self.history),
+            None => match cadence {
+                Cadence::Regular => back(end.start(), self.history),
+                Cadence::Slow => back(end.start(), self.history.min(SLOW_HISTORY)),
+            },
         };
         Window { first: time::day_of(from.max(back(end.start(), RETENTION))), end }
     }
