@@ -105,7 +105,7 @@ impl Daemon {
                 let now = self.now();
                 if !pass.outcomes.is_empty() {
                     pass.count(now, &mut self.snapshot().notifications);
-                    self.publish().await;
+                    self.republish().await;
                 }
                 pass.next
             }

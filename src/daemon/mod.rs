@@ -399,7 +399,7 @@ impl Daemon {
                 self.snapshot().program.reload_successful = Some(false);
             }
         }
-        self.publish().await;
+        self.republish().await;
     }
 }
 

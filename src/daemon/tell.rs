@@ -244,6 +244,14 @@ impl Daemon {
         Ok(())
     }
 
+    /// [`publish`](Self::publish), once a first cycle has: before it there is nothing to show, and
+    /// centime is not ready.
+    pub(super) async fn republish(&self) {
+        if self.exposition.is_published() {
+            self.publish().await;
+        }
+    }
+
     /// Encodes what is known for Prometheus.
     pub(super) async fn publish(&self) {
         let now = self.now();
