@@ -48,6 +48,13 @@ pub enum StoreError {
     )]
     Schema { table: String, column: String, found: String, expected: String },
 
+    /// The lake's table was written in other partitions than the code writes.
+    #[error(
+        "table `{table}` is kept by {found} and should be by {expected}: move the table's folder \
+         away, and it is read anew as far back as AWS keeps it"
+    )]
+    Partitions { table: String, found: String, expected: String },
+
     /// Another process replaced the same partition at the same time. Nothing was written: read
     /// again and write again.
     #[error("another process changed {partition} of table `{table}` meanwhile: run again")]

@@ -245,6 +245,14 @@ pub(super) fn check(
             known: FORMAT.to_string(),
         });
     }
+    let parted_by = snapshot.metadata().partition_columns();
+    if parted_by.iter().map(String::as_str).ne(table.partition_by.iter().copied()) {
+        return Err(StoreError::Partitions {
+            table: table.name.to_owned(),
+            found: parted_by.join(", "),
+            expected: table.partition_by.join(", "),
+        });
+    }
     let there = snapshot.schema();
     for column in &table.columns {
         let wanted = delta_field(column);

@@ -366,6 +366,13 @@ async fn a_newer_format_is_refused_and_another_type_is_told() {
     );
     drop(store);
 
+    let mut table = cost_table();
+    table.partition_by.pop();
+    let store = Store::open(&config(directory.path()), vec![table], SETTLE_DAYS).unwrap();
+    let error = store.lake.query("SELECT 1 FROM cost", None).await.unwrap_err();
+    assert!(error.to_string().contains("move the table's folder away"), "{error}");
+    drop(store);
+
     let first = directory.path().join(format!("lake/cost/_delta_log/{:020}.json", 0));
     let text = fs::read_to_string(&first).unwrap();
     let newer = text.replace(r#""centime.format":"1""#, r#""centime.format":"2""#);
