@@ -339,7 +339,12 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         })
         .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 3 + 1)
         .filter(|(distance, candidate)| *distance < candidate.len())
-        .min()
+        // Of two that are as near, the one that begins as it was begun.
+        .min_by_key(|(distance, candidate)| {
+            let known = candidate.to_lowercase();
+            let alike = lower.chars().zip(known.chars()).take_while(|(a, b)| a == b).count();
+            (*distance, std::cmp::Reverse(alike), *candidate)
+        })
         .map(|(_, candidate)| candidate)
 }
 

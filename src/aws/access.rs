@@ -64,6 +64,7 @@ struct Clients {
     sts: OnceLock<aws_sdk_sts::Client>,
     cloudwatch: [OnceLock<aws_sdk_cloudwatch::Client>; Priority::ALL.len()],
     cost_explorer: [OnceLock<aws_sdk_costexplorer::Client>; Priority::ALL.len()],
+    budgets: OnceLock<aws_sdk_budgets::Client>,
 }
 
 /// What all clients of a process share.
@@ -201,6 +202,11 @@ impl Access {
         self.billing.cost_explorer(priority)
     }
 
+    /// AWS Budgets of the payer account, which is free to read.
+    pub fn budgets(&self) -> aws_sdk_budgets::Client {
+        self.billing.budgets()
+    }
+
     /// The account whose bill [`Access::cost_explorer`] shows.
     ///
     /// # Errors
@@ -308,6 +314,7 @@ impl Opener<'_> {
             sts: OnceLock::new(),
             cloudwatch: std::array::from_fn(|_| OnceLock::new()),
             cost_explorer: std::array::from_fn(|_| OnceLock::new()),
+            budgets: OnceLock::new(),
         }
     }
 }
@@ -377,6 +384,10 @@ impl Scope {
         let clients = &self.clients;
         let cell = &clients.cloudwatch[priority as usize];
         client!(clients, cell, aws_sdk_cloudwatch, "cloudwatch", priority)
+    }
+
+    fn budgets(&self) -> aws_sdk_budgets::Client {
+        client!(self.clients, self.clients.budgets, aws_sdk_budgets, "budgets", Priority::Optional)
     }
 
     fn cost_explorer(&self, priority: Priority) -> aws_sdk_costexplorer::Client {

@@ -15,6 +15,9 @@ const METRIC_ACTIONS: &[&str] = &["cloudwatch:GetMetricData", "cloudwatch:ListMe
 /// What reading Cost Explorer needs.
 const COST_ACTIONS: &[&str] = &["ce:GetCostAndUsage"];
 
+/// What reading AWS Budgets needs.
+const BUDGET_ACTIONS: &[&str] = &["budgets:ViewBudget"];
+
 /// A policy and whom to attach it to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -37,8 +40,13 @@ struct Duties {
 /// The policies of all principals: first the one that centime runs as, then the roles in the order
 /// of their ARNs.
 ///
-/// Metrics are read wherever a service is watched. The answer depends on nothing but the arguments.
-pub fn policies(config: &Config, services: &[ServiceActions<'_>]) -> Vec<Policy> {
+/// Metrics are read wherever a service is watched; AWS Budgets where the bill is, when
+/// `imports_budgets`. The answer depends on nothing but the arguments.
+pub fn policies(
+    config: &Config,
+    services: &[ServiceActions<'_>],
+    imports_budgets: bool,
+) -> Vec<Policy> {
     let mut principals: BTreeMap<Option<String>, Duties> = BTreeMap::new();
     if config.accounts.is_empty() {
         principals.entry(None).or_default().watches = true;
@@ -54,11 +62,14 @@ pub fn policies(config: &Config, services: &[ServiceActions<'_>]) -> Vec<Policy>
     }
     principals
         .into_iter()
-        .map(|(role_arn, duties)| Policy { role_arn, document: document(&duties, services) })
+        .map(|(role_arn, duties)| {
+            let document = document(&duties, services, imports_budgets);
+            Policy { role_arn, document }
+        })
         .collect()
 }
 
-fn document(duties: &Duties, services: &[ServiceActions<'_>]) -> Value {
+fn document(duties: &Duties, services: &[ServiceActions<'_>], imports_budgets: bool) -> Value {
     let mut statements = Vec::new();
     if duties.watches {
         for (name, actions) in services {
@@ -70,6 +81,9 @@ fn document(duties: &Duties, services: &[ServiceActions<'_>]) -> Value {
     }
     if duties.reads_cost {
         statements.push(statement("Cost", COST_ACTIONS, json!("*")));
+        if imports_budgets {
+            statements.push(statement("Budgets", BUDGET_ACTIONS, json!("*")));
+        }
     }
     if !duties.assumes.is_empty() {
         statements.push(statement("Accounts", &["sts:AssumeRole"], json!(duties.assumes)));
@@ -121,7 +135,7 @@ mod tests {
 
     /// Statement ids by principal, in order.
     fn sids(config: &Config) -> Vec<(Option<String>, Vec<String>)> {
-        policies(config, SERVICES)
+        policies(config, SERVICES, false)
             .into_iter()
             .map(|policy| {
                 let statements = policy.document["Statement"].as_array().unwrap();
@@ -162,15 +176,22 @@ mod tests {
                 (Some("arn:aws:iam::999999999999:role/centime".to_owned()), owned(&["Cost"])),
             ]
         );
-        let own = &policies(&config, SERVICES)[0].document["Statement"][0];
+        let own = &policies(&config, SERVICES, false)[0].document["Statement"][0];
         assert_eq!(own["Resource"].as_array().unwrap().len(), 3);
         assert_eq!(own["Resource"][0], "arn:aws:iam::111111111111:role/centime");
     }
 
     #[test]
+    fn aws_budgets_are_asked_for_only_when_they_are_imported() {
+        let of = |imports| policies(&Config::default(), SERVICES, imports)[0].document.to_string();
+        assert!(!of(false).contains("budgets:"));
+        assert!(of(true).contains(r#"["budgets:ViewBudget"]"#));
+    }
+
+    #[test]
     fn the_document_is_the_same_every_time() {
-        let text = policies(&Config::default(), SERVICES)[0].document.to_string();
-        assert_eq!(text, policies(&Config::default(), SERVICES)[0].document.to_string());
+        let text = policies(&Config::default(), SERVICES, false)[0].document.to_string();
+        assert_eq!(text, policies(&Config::default(), SERVICES, false)[0].document.to_string());
         assert!(text.contains(r#"["kafka:ListClustersV2","kafka:ListNodes"]"#), "{text}");
     }
 

@@ -3,9 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{ConfigPath, End, Failure, note, print, print_json};
+use super::{ConfigPath, End, Failure, block_on, note, open_store, print, print_json};
 use crate::config::{Config, ConfigError};
+use crate::daemon::{budgets, system_clock};
 use crate::insights::rules;
+use crate::store::StoreError;
 use crate::yaml::Problem;
 
 /// Check the configuration and the rules, without calling AWS
@@ -13,7 +15,8 @@ use crate::yaml::Problem;
 #[command(
     after_help = "Example: centime check --config /etc/centime/centime.yaml\n\nPrints every \
                         problem of the configuration, the rules, the prices and the secrets' files, \
-                        with its line and how to mend it; exit code 2 when there is one."
+                        with its line and how to mend it; exit code 2 when there is one. Names of \
+                        teams and tags in budgets are compared with what an earlier cycle has seen."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -76,6 +79,9 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             mistakes.push(mistake(format!("slack: {error}")));
         }
     }
+    if let Some(config) = &config {
+        mistakes.extend(names_of_budgets(config, arguments.config.path())?);
+    }
     if arguments.json {
         print_json(&serde_json::json!({ "ok": mistakes.is_empty(), "problems": mistakes }))?;
     } else if let Some(config) = config.filter(|_| mistakes.is_empty()) {
@@ -93,6 +99,33 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
         note(format!("{} to mend", counted(mistakes.len(), "problem", "problems")));
     }
     Ok(if mistakes.is_empty() { End::Done } else { End::Misused })
+}
+
+/// Names of budgets that nothing bears, as far as an earlier cycle has seen what there is.
+fn names_of_budgets(config: &Config, path: &std::path::Path) -> Result<Vec<Mistake>, Failure> {
+    if config.budgets.list.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = match open_store(config) {
+        Ok(store) => store,
+        Err(error) if matches!(error.downcast_ref(), Some(StoreError::Nothing { .. })) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Ok(vec![mistake(error.to_string())]),
+    };
+    let unknown =
+        block_on(async { Ok(budgets::unknown_names(&store, config, system_clock()()).await?) })?;
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let problems = unknown.into_iter().map(|(name, message)| {
+        let source = text.lines().nth(name.place.line.saturating_sub(1)).unwrap_or_default();
+        Mistake::from(Problem {
+            file: path.display().to_string(),
+            place: name.place,
+            message,
+            source: source.to_owned(),
+        })
+    });
+    Ok(problems.collect())
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {

@@ -168,11 +168,12 @@ fn prepare(folder: &Path, sandbox: &Sandbox, listen: SocketAddr) -> Result<PathB
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
     std::fs::write(&token, "xoxb-sandbox").map_err(failed(&token))?;
     let yaml = format!(
-        "{MADE}\n{}\
+        "{MADE}\n{}{}\
          schedule:\n  jitter: 0s\nstore:\n  directory: data\nweb:\n  listen: {listen}\n\
          slack:\n  bot_token_file: bot-token\n  channel: C0COST\n  api_url: {}/slack/api\n\
          log:\n  level: warn\n",
         sandbox::configuration(),
+        sandbox::budgets(sandbox.estate()),
         sandbox.url()
     );
     std::fs::write(&path, yaml).map_err(failed(&path))?;

@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             .filter(|account| account.role_arn.as_deref() == Some(role))
             .find_map(|account| account.external_id.clone())
     };
-    let policies: Vec<_> = policies(&config.aws, &actions)
+    let policies: Vec<_> = policies(&config.aws, &actions, config.budgets.import)
         .into_iter()
         .map(|policy| {
             let mut entry = serde_json::json!({

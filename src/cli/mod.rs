@@ -1,10 +1,12 @@
 //! The commands, one file each. They print to standard output what they were asked for, to standard
 //! error what went wrong, and end with an honest code.
 
+mod budgets;
 mod check;
 mod collect;
 mod demo;
 mod findings;
+mod forecast;
 mod iam_policy;
 mod logging;
 mod memory;
@@ -75,6 +77,8 @@ enum Command {
     Plan(plan::Arguments),
     Check(check::Arguments),
     Findings(findings::Arguments),
+    Budgets(budgets::Arguments),
+    Forecast(forecast::Arguments),
     #[command(subcommand)]
     Rules(rules::Command),
     Query(query::Arguments),
@@ -124,6 +128,8 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Findings(arguments) => findings::run(&arguments),
+        Command::Budgets(arguments) => budgets::run(&arguments),
+        Command::Forecast(arguments) => forecast::run(&arguments),
         Command::Rules(command) => rules::run(&command),
         Command::Query(arguments) => query::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),

@@ -63,6 +63,7 @@ pub(super) async fn of(config: &Config) -> Result<Plan, Failure> {
         estate: &estate,
         usage: &config.usage,
         cost: &config.cost,
+        imports_budgets: config.budgets.import,
         every: every(config),
         cap: config.aws.monthly_cap,
     }))

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::model::Ownership;
+use crate::model::{Ownership, Selection};
 use crate::services::{self, Service};
 use crate::yaml::{self, Fields, Node, Problems, Read, Reader};
 use crate::{aws, daemon, insights, publishers, sources, store};
@@ -22,6 +22,7 @@ pub struct Config {
     pub cost: sources::cost_explorer::Config,
     pub usage: sources::cloudwatch::Config,
     pub rules: insights::rules::Config,
+    pub budgets: insights::budgets::Config,
     pub schedule: daemon::schedule::Config,
     pub store: store::Config,
     pub prometheus: publishers::prometheus::Config,
@@ -94,6 +95,7 @@ impl Config {
         let cost = fields.or("cost", sources::cost_explorer::Config::default(), reader);
         let usage = fields.or("usage", sources::cloudwatch::Config::default(), reader);
         let rules = fields.or("rules", insights::rules::Config::default(), reader);
+        let budgets = fields.or("budgets", insights::budgets::Config::default(), reader);
         let schedule = fields.or("schedule", daemon::schedule::Config::default(), reader);
         let store = fields.or("store", store::Config::default(), reader);
         let prometheus = fields.or("prometheus", publishers::prometheus::Config::default(), reader);
@@ -107,28 +109,70 @@ impl Config {
                 tags.account_environments.insert(account.id.clone(), environment.clone());
             }
         }
-        Some(Self {
+        let mut config = Self {
             aws,
             services: services?,
             tags,
             cost,
             usage,
             rules,
+            budgets,
             schedule,
             store,
             prometheus,
             web,
             slack,
             log: log?,
+        };
+        config.with_naming(|naming, config| {
+            for budget in &config.budgets.list {
+                budget.scope.check(naming, reader);
+            }
+        });
+        config.cost.selections = config.selections();
+        Some(config)
+    }
+
+    /// Where the cost of each budget comes from, in their order.
+    pub fn answers(&self) -> Vec<insights::budgets::Answer> {
+        self.with_naming(|naming, config| {
+            config.budgets.list.iter().map(|budget| budget.scope.answer(naming)).collect()
         })
+    }
+
+    /// Parts of the bill that budgets count and no view holds, each once.
+    fn selections(&self) -> Vec<Selection> {
+        let selections = self.answers().into_iter().filter_map(|answer| answer.selection);
+        selections.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What the names of budgets mean.
+    fn with_naming<T>(&self, work: impl FnOnce(&insights::budgets::Naming<'_>, &Self) -> T) -> T {
+        let accounts: Vec<_> = self
+            .aws
+            .accounts
+            .iter()
+            .map(|it| (it.id.clone(), it.name.clone(), it.environment.clone()))
+            .collect();
+        let views: Vec<&'static str> = self.cost.views.iter().map(|view| view.name()).collect();
+        work(
+            &insights::budgets::Naming {
+                accounts: &accounts,
+                ownership: &self.tags,
+                team_tag: &self.cost.team_tag,
+                environment_tag: &self.cost.environment_tag,
+                views: &views,
+            },
+            self,
+        )
     }
 
     /// Every setting there is, as a dotted path; those of a list's items as `accounts[].id`.
     pub fn settings() -> BTreeSet<String> {
         // Settings of what may be left out are asked for where it stands.
         let text = "{ aws: { accounts: [{}], billing_account: {}, retry: {}, timeouts: {} }, \
-                    cost: {}, usage: {}, rules: {}, schedule: {}, store: {}, prometheus: {}, \
-                    web: {}, slack: {} }";
+                    cost: {}, usage: {}, rules: {}, budgets: { list: [{}] }, schedule: {}, store: {}, \
+                    prometheus: {}, web: {}, slack: {} }";
         yaml::asked(text, Self::read)
     }
 

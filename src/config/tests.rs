@@ -6,7 +6,8 @@ use crate::yaml::Content;
 const EXAMPLE: &str = include_str!("../../centime.example.yaml");
 
 /// Settings whose keys the operator chooses.
-const FREE_KEYS: [&str; 2] = ["aws.limits", "tags.environment_aliases"];
+const FREE_KEYS: [&str; 4] =
+    ["aws.limits", "tags.environment_aliases", "budgets.list[].months", "budgets.list[].tags"];
 
 /// The two ways into Slack, of which only one may stand.
 const BY_WEBHOOK: [&str; 2] = ["webhook_url", "webhook_url_file"];
@@ -75,6 +76,7 @@ fn the_example_holds_the_defaults() {
         assert_eq!(config.cost, sources::cost_explorer::Config::default());
         assert_eq!(config.usage, sources::cloudwatch::Config::default());
         assert_eq!(config.rules, insights::rules::Config::default());
+        assert_eq!(config.budgets, insights::budgets::Config::default());
         assert_eq!(config.schedule, daemon::schedule::Config::default());
         assert_eq!(config.store, store::Config::default());
         assert_eq!(config.prometheus, publishers::prometheus::Config::default());
@@ -140,7 +142,7 @@ fn described() -> BTreeMap<String, (String, String)> {
         let is_free = FREE_KEYS.contains(&parent);
         let path = match parent {
             "" => name.to_owned(),
-            "aws.accounts" => format!("aws.accounts[].{name}"),
+            "aws.accounts" | "budgets.list" => format!("{parent}[].{name}"),
             parent => format!("{parent}.{name}"),
         };
         let words = comment.join(" ");

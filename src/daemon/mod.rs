@@ -1,12 +1,13 @@
 //! When each stage runs, in what order, how it stops: the only reader of the clock.
 //!
 //! ```text
-//! read (inventory, usage, cost) ─▶ judge (rules) ─▶ tell (metrics, messages)
+//! read (inventory, usage, cost) ─▶ judge (rules, budgets) ─▶ tell (metrics, messages)
 //! ```
 //!
 //! A stage that fails is counted and passed over; the others go on. Only a store that cannot be
 //! written ends a cycle.
 
+pub mod budgets;
 mod deliver;
 mod judge;
 mod observe;
@@ -144,14 +145,11 @@ pub struct SourceReport {
 impl SourceReport {
     /// Of a source that is about to read `scopes`.
     fn new(job: Job, scopes: usize) -> Self {
-        Self {
-            source: job.source(),
-            scopes,
-            rows: 0,
-            failures: Vec::new(),
-            gaps: 0,
-            unread: Vec::new(),
-        }
+        Self::of(job.source(), scopes)
+    }
+
+    fn of(source: &'static str, scopes: usize) -> Self {
+        Self { source, scopes, rows: 0, failures: Vec::new(), gaps: 0, unread: Vec::new() }
     }
 }
 
@@ -349,6 +347,11 @@ impl Daemon {
             sources.push(report);
         }
         let findings = self.judge(&watch).await?;
+        if jobs.contains(&Job::Cost) {
+            sources.extend(self.read_aws_budgets(&watch).await?);
+            self.keep_requests()?;
+            self.judge_budgets(&watch).await?;
+        }
         self.tell(&watch, &sources).await?;
         Ok(CycleReport {
             started_at,

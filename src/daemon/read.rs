@@ -316,8 +316,8 @@ impl Daemon {
         let current = config.current(today);
         let mut jobs = current.clone();
         for job in config.history(today) {
-            let is_current = current.iter().any(|it| it.view == job.view && it.first <= job.first);
-            let read = self.store.state.last_read("cost", &bill_id(job.view.name(), job.first))?;
+            let is_current = current.iter().any(|it| it.cut == job.cut && it.first <= job.first);
+            let read = self.store.state.last_read("cost", &bill_id(&job.cut.name(), job.first))?;
             if !is_current && read.is_none() {
                 jobs.push(job);
             }
@@ -342,7 +342,7 @@ impl Daemon {
     }
 
     /// Notes how the reading of one scope ended.
-    fn note_scope(
+    pub(super) fn note_scope(
         &self,
         source: &str,
         scope: &str,
@@ -572,9 +572,9 @@ impl cost_explorer::Sink for BillSink<'_> {
     ) {
         (self.daemon.progress)(Progress { source: self.report.source, done, total });
         let scope = if job.first == job.last {
-            format!("{} {}", job.view.name(), job.first)
+            format!("{} {}", job.cut.name(), job.first)
         } else {
-            format!("{} {} to {}", job.view.name(), job.first, job.last)
+            format!("{} {} to {}", job.cut.name(), job.first, job.last)
         };
         let (rows, result) = match reading {
             Ok(reading) => {
@@ -617,7 +617,7 @@ impl cost_explorer::Sink for BillSink<'_> {
         self.report.rows += rows;
         let noted = self.daemon.note_scope(
             self.report.source,
-            job.view.name(),
+            &job.cut.name(),
             self.now,
             rows,
             result.as_ref().copied(),

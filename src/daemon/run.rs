@@ -130,7 +130,12 @@ impl Daemon {
     async fn work(self: Arc<Self>, stop: CancellationToken) {
         // What was missed while centime was down is made up for at once.
         let mut due = self.missed();
-        if let Err(error) = self.observe(&self.watch()).await {
+        let watch = self.watch();
+        let known = match self.observe(&watch).await {
+            Ok(()) => self.judge_budgets(&watch).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = known {
             tracing::error!(%error, "the metrics of earlier cycles cannot be shown");
         } else if due.is_empty() {
             self.publish().await;

@@ -1,5 +1,7 @@
 //! Cost: charges in the words of FOCUS 1.2 (snake_case), with centime's own columns as `x_…`.
 
+use sha2::{Digest, Sha256};
+
 use super::money::Usd;
 use super::table::{Column, Table, Type};
 use super::time::{Day, Month};
@@ -75,4 +77,26 @@ pub struct Bill {
     pub billing_account_id: String,
     pub month: Month,
     pub charges: Vec<Charge>,
+}
+
+/// A part of the bill that no view holds: what a query of its own is filtered by. Every part holds,
+/// each by any of its values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Selection {
+    pub accounts: Vec<String>,
+    pub services: Vec<String>,
+    /// Tag key and values.
+    pub tags: Vec<(String, Vec<String>)>,
+    /// Key and values, or these accounts for what has no such tag.
+    pub tag_or_accounts: Option<(String, Vec<String>, Vec<String>)>,
+}
+
+impl Selection {
+    /// Its name in `cost.x_view`: the same for the same selection, another when it changes, so that
+    /// rows of an earlier one are never taken for it.
+    pub fn view(&self) -> String {
+        let digest = Sha256::digest(format!("{self:?}"));
+        let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        format!("selection-{hex}")
+    }
 }

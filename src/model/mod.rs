@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod cost;
+pub mod daily;
 pub mod finding;
 pub mod money;
 pub mod request;
@@ -12,7 +13,8 @@ pub mod time;
 pub mod usage;
 
 pub use alert::{Alert, Assessment};
-pub use cost::Charge;
+pub use cost::{Charge, Selection};
+pub use daily::DailyCost;
 pub use finding::Finding;
 pub use money::Usd;
 pub use request::RequestCount;

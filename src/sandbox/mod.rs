@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use self::configuration::{ACCESS_KEY_ID, configuration};
+pub use self::configuration::{ACCESS_KEY_ID, budgets, configuration};
 use self::estate::Estate;
 pub use self::faults::Faults;
 use self::wire::Wire;

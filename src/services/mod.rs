@@ -56,6 +56,30 @@ pub fn service(name: &str) -> Option<&'static Service> {
     SERVICES.iter().copied().find(|service| service.name == name)
 }
 
+/// What people call what stands on a bill, and Cost Explorer's `SERVICE` values for it; the watched
+/// services first.
+///
+/// Source: AWS's billing skill (aws/agent-toolkit-for-aws) and the Cost Explorer names in public bills.
+pub const BILLED: &[(&str, &[&str])] = &[
+    (msk::SERVICE.name, msk::SERVICE.billed_as),
+    (emr::SERVICE.name, emr::SERVICE.billed_as),
+    (lambda::SERVICE.name, lambda::SERVICE.billed_as),
+    (rds::SERVICE.name, rds::SERVICE.billed_as),
+    (s3::SERVICE.name, s3::SERVICE.billed_as),
+    // EBS, NAT and transfer share `EC2 - Other`, which no service-level view can take apart.
+    ("ec2", &["Amazon Elastic Compute Cloud - Compute", "EC2 - Other"]),
+    ("vpc", &["Amazon Virtual Private Cloud"]),
+    ("cloudwatch", &["AmazonCloudWatch"]),
+    ("glue", &["AWS Glue"]),
+    ("kms", &["AWS Key Management Service"]),
+    ("route53", &["Amazon Route 53"]),
+];
+
+/// Cost Explorer's names of what people call `name`.
+pub fn billed_as(name: &str) -> Option<&'static [&'static str]> {
+    BILLED.iter().find(|(known, _)| *known == name).map(|(_, names)| *names)
+}
+
 /// The kind whose table has that name.
 pub fn kind(table: &str) -> Option<&'static Kind> {
     SERVICES.iter().flat_map(|service| service.kinds).copied().find(|kind| kind.table == table)

@@ -96,6 +96,38 @@ metrics! {
         LABEL_VALUES_FOLDED: Gauge "centime_label_values_folded" ["label"]
             "Label values folded into __other__ at the last refresh; above 0 the limit hides detail.";
     }
+    "Budgets" {
+        BUDGET_LIMIT: Gauge "centime_budget_limit_usd" ["budget"]
+            "Limit of the budget for its current period.";
+        BUDGET_SPENT: Gauge "centime_budget_spent_usd" ["budget"]
+            "Settled cost counted against the budget in its current period.";
+        BUDGET_USED: Gauge "centime_budget_used_ratio" ["budget"]
+            "Settled cost divided by the limit; absent until a day of the period has settled.";
+        BUDGET_FORECAST: Gauge "centime_budget_forecast_usd" ["budget"]
+            "Expected cost at the end of the period (median).";
+        BUDGET_FORECAST_LOW: Gauge "centime_budget_forecast_low_usd" ["budget"]
+            "Lower bound of the 80 % forecast interval.";
+        BUDGET_FORECAST_HIGH: Gauge "centime_budget_forecast_high_usd" ["budget"]
+            "Upper bound of the 80 % forecast interval.";
+        BUDGET_BURN: Gauge "centime_budget_burn_rate_ratio" ["budget", "window"]
+            "Daily pace over the window divided by the pace that spends the limit exactly; window is 1d, 3d, 7d or 14d.";
+        BUDGET_EXHAUSTION: Gauge "centime_budget_exhaustion_timestamp_seconds" ["budget"]
+            "Start of the UTC day on which the limit was or is expected to be reached; absent when it is not within the period.";
+        BUDGET_THRESHOLD: Gauge "centime_budget_threshold_crossed" ["budget", "basis", "threshold"]
+            "1 while the threshold (percent of the limit) is crossed, basis actual or forecast.";
+        BUDGET_INFO: Gauge "centime_budget_info" ["budget", "cost_team", "cost_env", "period"]
+            "Static facts of a budget, always 1.";
+    }
+    "Forecast" {
+        MONTH_FORECAST: Gauge "centime_month_forecast_usd" ["aws_service"]
+            "Expected cost of the current UTC month (median).";
+        MONTH_FORECAST_LOW: Gauge "centime_month_forecast_low_usd" []
+            "Lower bound of the 80 % interval of the month, all services.";
+        MONTH_FORECAST_HIGH: Gauge "centime_month_forecast_high_usd" []
+            "Upper bound of the 80 % interval of the month, all services.";
+        FORECAST_ERROR: Gauge "centime_forecast_error_ratio" ["as_of"]
+            "(forecast - actual) / actual for the last final month, all services, by the day of month through which the forecast knew the cost.";
+    }
     "Utilization and inventory" {
         RESOURCE_UTILIZATION: Gauge "centime_resource_utilization_ratio" ["account", "aws_service", "aws_region", "resource", "resource_metric", "statistic"]
             "Utilization over the rule window; resource_metric is cpu, memory, storage, connections, network, concurrency; statistic is mean, p95 or max.";

@@ -54,6 +54,8 @@ pub fn families(snapshot: &Snapshot, config: Config) -> Vec<Family<'_>> {
     let fold = Fold::of(snapshot, config);
     let mut families = Families::default();
     cost(snapshot, &fold, &mut families);
+    budgets(snapshot, &fold, &mut families);
+    forecast(snapshot, &mut families);
     inventory(snapshot, &fold, &mut families);
     findings(snapshot, &fold, &mut families);
     sources(snapshot, &mut families);
@@ -188,6 +190,95 @@ fn cost<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>
     families.count(
         metrics::LABEL_VALUES_FOLDED,
         fold.folded.iter().map(|(label, folded)| (vec![(*label).into()], *folded as u64)).collect(),
+    );
+}
+
+fn budgets<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>) {
+    use super::snapshot::{Budget, Expected};
+    let budgets = &snapshot.budgets;
+    let usd = |amount: fn(&Budget) -> Option<Usd>| -> Rows<'a, Usd> {
+        budgets
+            .iter()
+            .filter_map(|budget| Some((vec![budget.name.as_str().into()], amount(budget)?)))
+            .collect()
+    };
+    let number = |value: fn(&Budget) -> Option<f64>| -> Rows<'a, f64> {
+        budgets
+            .iter()
+            .filter_map(|budget| Some((vec![budget.name.as_str().into()], value(budget)?)))
+            .collect()
+    };
+    let expected = |amount: fn(Expected) -> Usd| -> Rows<'a, Usd> {
+        budgets
+            .iter()
+            .filter_map(|budget| {
+                Some((vec![budget.name.as_str().into()], budget.forecast.map(amount)?))
+            })
+            .collect()
+    };
+    families.usd(metrics::BUDGET_LIMIT, usd(|budget| Some(budget.limit)));
+    families.usd(metrics::BUDGET_SPENT, usd(|budget| budget.spent));
+    families.number(metrics::BUDGET_USED, number(|budget| budget.used));
+    families.usd(metrics::BUDGET_FORECAST, expected(|forecast| forecast.median));
+    families.usd(metrics::BUDGET_FORECAST_LOW, expected(|forecast| forecast.low));
+    families.usd(metrics::BUDGET_FORECAST_HIGH, expected(|forecast| forecast.high));
+    families.number(
+        metrics::BUDGET_BURN,
+        budgets
+            .iter()
+            .flat_map(|budget| {
+                budget.burn.iter().map(|(days, ratio)| {
+                    (vec![budget.name.as_str().into(), format!("{days}d").into()], *ratio)
+                })
+            })
+            .collect(),
+    );
+    families
+        .number(metrics::BUDGET_EXHAUSTION, number(|budget| budget.exhausted_on.map(day_seconds)));
+    families.number(
+        metrics::BUDGET_THRESHOLD,
+        budgets
+            .iter()
+            .flat_map(|budget| {
+                budget.thresholds.iter().map(|threshold| {
+                    let labels = vec![
+                        budget.name.as_str().into(),
+                        threshold.basis.into(),
+                        threshold.percent.to_string().into(),
+                    ];
+                    (labels, flag(threshold.crossed))
+                })
+            })
+            .collect(),
+    );
+    families.number(
+        metrics::BUDGET_INFO,
+        budgets
+            .iter()
+            .map(|budget| {
+                let labels = vec![
+                    budget.name.as_str().into(),
+                    fold.value("cost_team", &budget.cost_team),
+                    fold.value("cost_env", &budget.cost_env),
+                    budget.period.into(),
+                ];
+                (labels, 1.0)
+            })
+            .collect(),
+    );
+}
+
+fn forecast<'a>(snapshot: &'a Snapshot, families: &mut Families<'a>) {
+    let forecast = &snapshot.forecast;
+    families.usd(
+        metrics::MONTH_FORECAST,
+        forecast.services.iter().map(|cell| (vec![cell.aws_service.into()], cell.usd)).collect(),
+    );
+    families.single(metrics::MONTH_FORECAST_LOW, forecast.interval.map(|(low, _)| low.to_f64()));
+    families.single(metrics::MONTH_FORECAST_HIGH, forecast.interval.map(|(_, high)| high.to_f64()));
+    families.number(
+        metrics::FORECAST_ERROR,
+        forecast.errors.iter().map(|(day, error)| (vec![day.to_string().into()], *error)).collect(),
     );
 }
 

@@ -111,6 +111,11 @@ impl<'a> Fold<'a> {
             add("rule", rule, Usd::ZERO);
         }
 
+        for budget in &snapshot.budgets {
+            add("cost_env", &budget.cost_env, budget.limit);
+            add("cost_team", &budget.cost_team, budget.limit);
+        }
+
         let mut watched: Vec<_> = snapshot.inventory.watched.iter().collect();
         watched.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| identity(a).cmp(&identity(b))));
         let too_many = watched.len().saturating_sub(config.resources);

@@ -18,6 +18,8 @@ use crate::model::{Day, Usd};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     pub cost: Cost,
+    pub budgets: Vec<Budget>,
+    pub forecast: MonthForecast,
     pub inventory: Inventory,
     pub findings: Findings,
     pub sources: Vec<Source>,
@@ -66,6 +68,53 @@ pub struct BilledCost {
     /// `usage`, `covered_usage`, `fee`, `discount`, `credit`, `refund`, `tax` or `support`.
     pub record_type: String,
     pub usd: Usd,
+}
+
+/// A budget in its current period.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Budget {
+    pub name: String,
+    /// Empty when it is about several, or none in particular.
+    pub cost_team: String,
+    pub cost_env: String,
+    /// `monthly`, `quarterly` or `yearly`.
+    pub period: &'static str,
+    pub limit: Usd,
+    pub spent: Option<Usd>,
+    pub used: Option<f64>,
+    pub forecast: Option<Expected>,
+    /// Settled days of the window, and the burn rate.
+    pub burn: Vec<(usize, f64)>,
+    pub exhausted_on: Option<Day>,
+    pub thresholds: Vec<Threshold>,
+}
+
+/// A forecast: median and 80 % interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    pub median: Usd,
+    pub low: Usd,
+    pub high: Usd,
+}
+
+/// A threshold of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Threshold {
+    /// `actual` or `forecast`.
+    pub basis: &'static str,
+    /// Percent of the limit.
+    pub percent: u32,
+    pub crossed: bool,
+}
+
+/// The current month as it is expected.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MonthForecast {
+    pub services: Vec<ServiceCost>,
+    /// Of all services together.
+    pub interval: Option<(Usd, Usd)>,
+    /// Day of the month through which a forecast of the last final month knew the cost, and its error.
+    pub errors: Vec<(u8, f64)>,
 }
 
 /// Absolute sums since start.
@@ -442,6 +491,12 @@ const AWS_SERVICES: &[(&str, &str)] = &[
 /// service never adds series.
 pub fn aws_service(billed_as: &str) -> &'static str {
     AWS_SERVICES.iter().find(|(name, _)| *name == billed_as).map_or("other", |(_, label)| label)
+}
+
+/// The label itself, when it is one of the set.
+pub fn service_label(label: &str) -> Option<&'static str> {
+    let known = AWS_SERVICES.iter().map(|(_, known)| *known).chain(["other"]);
+    known.into_iter().find(|known| *known == label)
 }
 
 /// The label value of a `RECORD_TYPE` as Cost Explorer names it; a type that is not known is

@@ -68,6 +68,31 @@ pub(super) fn full() -> Snapshot {
             previous_month_final: Some(true),
             restated: Some(Restated { up: usd("1.25"), down: Usd::ZERO }),
         },
+        budgets: vec![Budget {
+            name: "msk-prod".into(),
+            cost_team: "data".into(),
+            cost_env: String::new(),
+            period: "monthly",
+            limit: usd("12000"),
+            spent: Some(usd("7680")),
+            used: Some(0.64),
+            forecast: Some(Expected {
+                median: usd("14160"),
+                low: usd("11700"),
+                high: usd("16600"),
+            }),
+            burn: vec![(1, 1.3), (7, 1.26)],
+            exhausted_on: Some(date(2026, 2, 24)),
+            thresholds: vec![
+                Threshold { basis: "actual", percent: 80, crossed: false },
+                Threshold { basis: "forecast", percent: 100, crossed: true },
+            ],
+        }],
+        forecast: MonthForecast {
+            services: vec![ServiceCost { aws_service: "msk", usd: usd("12000") }],
+            interval: Some((usd("11000"), usd("13000.5"))),
+            errors: vec![(5, -0.02), (20, 0.004)],
+        },
         inventory: Inventory {
             counts: vec![ResourceCount {
                 account: "prod".into(),

@@ -66,12 +66,51 @@ pub(crate) struct Accrual {
     pub(crate) money_only: bool,
 }
 
+/// How much more than its resources say something costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Excess {
+    /// So many percent more on every day.
+    Step(i64),
+    /// So many percent more with each day.
+    Drift(i64),
+}
+
+/// What was planted into the bill: a team pays more for a service on some days.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Overspending {
+    pub(crate) account: &'static str,
+    pub(crate) team: &'static str,
+    pub(crate) service: &'static str,
+    /// First and last day, since 1970.
+    pub(crate) from: i64,
+    pub(crate) until: i64,
+    pub(crate) excess: Excess,
+}
+
+impl Overspending {
+    /// Factor of what a key's usage costs on a day; 1 where it is not about it.
+    fn factor(&self, key: &Key, day: i64) -> Decimal {
+        let is_it = (self.from..=self.until).contains(&day)
+            && key.account == self.account
+            && key.service == self.service
+            && key.record_type == "Usage"
+            && key.tags.iter().any(|(name, value)| name == "team" && value == self.team);
+        let percent = match self.excess {
+            _ if !is_it => 0,
+            Excess::Step(percent) => percent,
+            Excess::Drift(percent) => percent * (day - self.from + 1),
+        };
+        Decimal::ONE + Decimal::new(percent, 2)
+    }
+}
+
 /// Everything the bill is computed from.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     dice: Dice,
     /// Sorted by key.
     accruals: Vec<Accrual>,
+    overspending: Vec<Overspending>,
     first_day: i64,
     anchor_day: i64,
     /// Savings Plan commitment of a day.
@@ -90,6 +129,7 @@ impl Ledger {
         dice: Dice,
         accruals: Vec<Accrual>,
         reservations: Vec<(Key, Decimal, i64)>,
+        overspending: Vec<Overspending>,
         now: Timestamp,
         days: u32,
     ) -> Self {
@@ -147,7 +187,7 @@ impl Ledger {
             .map(|accrual| accrual.amortized * (accrual.low + accrual.more * Decimal::new(75, 2)))
             .sum();
         let commitment = (covered * Decimal::new(106, 2)).round_dp(2);
-        Self { dice, accruals, first_day, anchor_day, commitment, reservations }
+        Self { dice, accruals, overspending, first_day, anchor_day, commitment, reservations }
     }
 
     pub(crate) fn first_day(&self) -> Date {
@@ -180,6 +220,8 @@ impl Ledger {
         let mut activities: Vec<(Rhythm, Decimal)> = Vec::new();
         let mut lines: Vec<BillLine> = Vec::new();
         let mut last: Option<&Key> = None;
+        let now = self.overspending.iter().filter(|it| (it.from..=it.until).contains(&number));
+        let now: Vec<&Overspending> = now.collect();
         for accrual in &self.accruals {
             if accrual.from.is_some_and(|from| number < from)
                 || accrual.until.is_some_and(|until| number > until)
@@ -200,7 +242,10 @@ impl Ledger {
                     activity
                 }
             };
-            let quantity = self.quantity(accrual, number, activity, days_in_month, share);
+            let mut quantity = self.quantity(accrual, number, activity, days_in_month, share);
+            for overspending in &now {
+                quantity = (quantity * overspending.factor(&accrual.key, number)).round_dp(6);
+            }
             if quantity.is_zero() {
                 continue;
             }

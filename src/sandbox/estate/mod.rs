@@ -11,6 +11,7 @@ mod dice;
 mod load;
 mod metrics;
 mod others;
+mod overspend;
 mod prices;
 mod signal;
 
@@ -23,6 +24,7 @@ pub mod model;
 
 pub use metrics::MetricQuery;
 pub use model::*;
+pub use overspend::Overspend;
 
 use std::collections::HashMap;
 
@@ -62,6 +64,7 @@ pub struct Estate {
     bucket_loads: Vec<BucketLoad>,
     others: Others,
     ledger: Ledger,
+    overspends: Vec<Overspend>,
     planted: Vec<Planted>,
     near_misses: Vec<Planted>,
     unknowns: Vec<Planted>,
@@ -104,10 +107,12 @@ impl Estate {
         for list in [&mut build.planted, &mut build.near_misses, &mut build.unknowns] {
             list.sort();
         }
+        let overspends = overspend::cast(options.now);
         let ledger = Ledger::new(
             build.dice.of("bill"),
             build.accruals,
             build.reservation_fees,
+            overspends.iter().map(Overspend::planted).collect(),
             options.now,
             options.days,
         );
@@ -133,6 +138,7 @@ impl Estate {
             bucket_loads,
             others: Others::new(build.others),
             ledger,
+            overspends,
             planted: build.planted,
             near_misses: build.near_misses,
             unknowns: build.unknowns,
@@ -247,6 +253,11 @@ impl Estate {
     /// Exactly the (rule, resource) for which the shipped rules are true, sorted.
     pub fn planted(&self) -> &[Planted] {
         &self.planted
+    }
+
+    /// What was planted into the bill, for budgets to tell, in the order of its beginning.
+    pub fn overspends(&self) -> &[Overspend] {
+        &self.overspends
     }
 
     /// Resources placed just outside a rule's condition, or in one of its exclusions, sorted.

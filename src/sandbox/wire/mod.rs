@@ -4,6 +4,7 @@
 //! follows from that. What is not signed is a page of the sandbox, or is refused as AWS refuses it.
 
 mod auth;
+mod budgets;
 mod call;
 mod cbor;
 mod cloudwatch;
@@ -287,6 +288,7 @@ fn answer(
         Service::CostExplorer => {
             json(cost_explorer::answer(&call, wire.options.cost_explorer_pages))
         }
+        Service::Budgets => json(budgets::answer(&call)),
         Service::Rds => rds::answer(&call, id),
         Service::Sts => sts::answer(&call, &wire.trust, id),
         Service::S3 => s3::answer(&call),

@@ -56,6 +56,7 @@ fn planted(wire: &Wire) -> Value {
         "planted": wire.estate.planted(),
         "near_misses": wire.estate.near_misses(),
         "expected_unknowns": wire.estate.expected_unknowns(),
+        "overspends": wire.estate.overspends(),
     })
 }
 

@@ -114,7 +114,7 @@ impl Refusal {
             Service::CostExplorer if turn.is_multiple_of(2) => {
                 Self::new(400, "LimitExceededException", "Rate limit exceeded")
             }
-            Service::CostExplorer | Service::Emr | Service::Logs => {
+            Service::CostExplorer | Service::Budgets | Service::Emr | Service::Logs => {
                 Self::new(400, "ThrottlingException", "Rate exceeded")
             }
             Service::CloudWatch => {

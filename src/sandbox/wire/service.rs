@@ -12,6 +12,7 @@ pub enum Service {
     S3,
     CloudWatch,
     CostExplorer,
+    Budgets,
     Sts,
 }
 
@@ -44,6 +45,7 @@ impl Service {
             "s3" => Self::S3,
             "monitoring" => Self::CloudWatch,
             "ce" => Self::CostExplorer,
+            "budgets" => Self::Budgets,
             "sts" => Self::Sts,
             _ => return None,
         })
@@ -61,6 +63,7 @@ impl Service {
             Self::S3 => "s3",
             Self::CloudWatch => "cloudwatch",
             Self::CostExplorer => "ce",
+            Self::Budgets => "budgets",
             Self::Sts => "sts",
         }
     }
@@ -77,6 +80,8 @@ impl Service {
             }
             (Self::S3, "ListBucketMetricsConfigurations") => "GetMetricsConfiguration",
             (Self::S3, "ListMultipartUploads") => "ListBucketMultipartUploads",
+            // Whoever may view budgets may list them.
+            (Self::Budgets, "DescribeBudgets") => "ViewBudget",
             (_, name) => name,
         };
         format!("{}:{name}", self.iam_prefix())
@@ -86,7 +91,7 @@ impl Service {
     pub fn protocol(self) -> Protocol {
         match self {
             Self::Kafka | Self::EmrServerless | Self::Lambda => Protocol::RestJson,
-            Self::Emr | Self::Logs | Self::CostExplorer => Protocol::AwsJson("1.1"),
+            Self::Emr | Self::Logs | Self::CostExplorer | Self::Budgets => Protocol::AwsJson("1.1"),
             Self::CloudWatch => Protocol::AwsJson("1.0"),
             Self::Rds | Self::Sts => Protocol::Query,
             Self::S3 => Protocol::RestXml,
@@ -100,6 +105,7 @@ impl Service {
             Self::Logs => Some("Logs_20140328"),
             Self::CloudWatch => Some("GraniteServiceVersion20100801"),
             Self::CostExplorer => Some("AWSInsightsIndexService"),
+            Self::Budgets => Some("AWSBudgetServiceGateway"),
             _ => None,
         }
     }
@@ -122,7 +128,7 @@ impl Service {
                 "ValidationException"
             }
             Self::Lambda => "InvalidParameterValueException",
-            Self::Logs => "InvalidParameterException",
+            Self::Logs | Self::Budgets => "InvalidParameterException",
             Self::Rds => "InvalidParameterValue",
             Self::S3 => "InvalidArgument",
             Self::Sts => "ValidationError",

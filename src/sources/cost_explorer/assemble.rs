@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aws_sdk_costexplorer::types::{MetricValue, ResultByTime};
 
 use super::category::charge_category;
-use super::{Config, DayFacts, Job, Rejected, SOURCE, View, ViewReading};
+use super::{Config, Cut, DayFacts, Job, Rejected, SOURCE, View, ViewReading};
 use crate::model::cost::{Bill, Charge};
 use crate::model::time::{Month, days};
 use crate::model::{Day, Usd};
@@ -18,12 +18,12 @@ const NET_AMORTIZED: &str = "NetAmortizedCost";
 const QUANTITY: &str = "UsageQuantity";
 
 /// The metrics that a view asks for. Their number does not change its price.
-pub(super) fn metrics(view: View, config: &Config) -> Vec<String> {
+pub(super) fn metrics(cut: &Cut, config: &Config) -> Vec<String> {
     let mut metrics = vec![UNBLENDED, AMORTIZED];
     if config.net {
         metrics.extend([NET_UNBLENDED, NET_AMORTIZED]);
     }
-    if view.has_quantity() {
+    if cut.has_quantity() {
         metrics.push(QUANTITY);
     }
     metrics.into_iter().map(ToOwned::to_owned).collect()
@@ -130,7 +130,7 @@ impl<'a> Assembly<'a> {
                 None => money(plain)?.ok_or_else(|| format!("{plain} is missing")),
             }
         };
-        let quantity = value(QUANTITY).filter(|_| self.job.view.has_quantity());
+        let quantity = value(QUANTITY).filter(|_| self.job.cut.has_quantity());
         let quantity = quantity.and_then(|value| {
             let unit = value.unit().filter(|unit| !unit.is_empty() && *unit != "N/A")?;
             let amount = value.amount()?.parse::<f64>().ok().filter(|amount| amount.is_finite())?;
@@ -145,7 +145,7 @@ impl<'a> Assembly<'a> {
 
     /// The finished view.
     pub(super) fn finish(self, billing_account_id: &str, pages: u64) -> ViewReading {
-        let view = self.job.view;
+        let cut = &self.job.cut;
         let mut unknown_record_types = BTreeSet::new();
         let mut months: BTreeMap<Month, Vec<Charge>> = BTreeMap::new();
         let mut totals: BTreeMap<Day, (u64, Usd)> = BTreeMap::new();
@@ -158,7 +158,7 @@ impl<'a> Assembly<'a> {
             let total = totals.entry(day).or_default();
             total.0 += 1;
             total.1 += amounts.billed;
-            let mut charge = charge(view, self.config, keys, account, &mut unknown_record_types);
+            let mut charge = charge(cut, self.config, keys, account, &mut unknown_record_types);
             charge.day = day;
             charge.billed_cost = amounts.billed;
             charge.effective_cost = amounts.effective;
@@ -171,7 +171,7 @@ impl<'a> Assembly<'a> {
             .take_while(|month| *month <= self.job.last)
             .map(|month| Bill {
                 source: SOURCE,
-                view: view.name().to_owned(),
+                view: cut.name(),
                 billing_account_id: billing_account_id.to_owned(),
                 month,
                 charges: months.remove(&month).unwrap_or_default(),
@@ -184,7 +184,6 @@ impl<'a> Assembly<'a> {
             Some(DayFacts { day, estimated, rows, total })
         });
         ViewReading {
-            view,
             bills,
             days: facts.collect(),
             pages,
@@ -205,7 +204,7 @@ fn usd(name: &str, value: &MetricValue) -> Result<Usd, String> {
 
 /// The charge that a group's keys name, without its amounts.
 fn charge(
-    view: View,
+    cut: &Cut,
     config: &Config,
     keys: Vec<String>,
     account: Option<String>,
@@ -229,6 +228,11 @@ fn charge(
     };
     let mut keys = keys.into_iter();
     let (first, second) = (keys.next(), keys.next());
+    let view = match cut {
+        Cut::View(view) => *view,
+        // Grouped as that view is.
+        Cut::Selection(_) => View::UsageType,
+    };
     match view {
         View::AccountService => {
             charge.sub_account_id = first;

@@ -2,9 +2,9 @@
 
 use jiff::civil::Date;
 
-use super::{Job, View};
-use crate::model::Day;
+use super::{Cut, Job, View};
 use crate::model::time::Month;
+use crate::model::{Day, Selection};
 use crate::yaml::{self, Content, Fields, Node, Reader};
 
 /// Day of a month until which the month before may still change: AWS rewrites the previous period
@@ -19,6 +19,9 @@ pub struct Config {
     pub views: Vec<View>,
     /// Cost is net of private discounts: NetUnblendedCost and NetAmortizedCost.
     pub net: bool,
+    /// Parts of the bill that budgets count and no view holds; each is a query of its own. They come
+    /// from the budgets, not from this section.
+    pub selections: Vec<Selection>,
     /// Key of the cost allocation tag that names the team.
     pub team_tag: String,
     /// Key of the cost allocation tag that names the environment.
@@ -34,6 +37,7 @@ impl Default for Config {
         Self {
             views: View::ALL.to_vec(),
             net: false,
+            selections: Vec::new(),
             team_tag: "team".to_owned(),
             environment_tag: "environment".to_owned(),
             settle_days: 2,
@@ -52,6 +56,7 @@ impl yaml::Read for Config {
                 .and_then(|node| views(node, &format!("{path}.views"), reader))
                 .unwrap_or(default.views),
             net: fields.or("net", default.net, reader),
+            selections: default.selections,
             team_tag: fields.or("team_tag", default.team_tag, reader),
             environment_tag: fields.or("environment_tag", default.environment_tag, reader),
             settle_days: fields.or("settle_days", default.settle_days, reader),
@@ -88,11 +93,17 @@ fn views(node: &Node, path: &str, reader: &mut Reader) -> Option<Vec<View>> {
 }
 
 impl Config {
+    /// Everything that is read, the most valuable first.
+    pub fn cuts(&self) -> impl Iterator<Item = Cut> + '_ {
+        let selections = self.selections.iter().cloned().map(Cut::Selection);
+        self.views.iter().copied().map(Cut::View).chain(selections)
+    }
+
     /// What may still move on `today`: every view over the open month, and over the one before until
     /// its last correction can have come.
     pub fn current(&self, today: Day) -> Vec<Job> {
         let (first, last) = months_to_read(today);
-        self.views.iter().map(|view| Job { view: *view, first, last }).collect()
+        self.cuts().map(|cut| Job { cut, first, last }).collect()
     }
 
     /// What a first start reads: month by month, so that each is kept as soon as it is there, the
@@ -101,9 +112,7 @@ impl Config {
         let months = std::iter::successors(Some(Month::of(today)), |month| Some(month.previous()));
         months
             .take(self.history_months as usize + 1)
-            .flat_map(|month| {
-                self.views.iter().map(move |view| Job { view: *view, first: month, last: month })
-            })
+            .flat_map(|month| self.cuts().map(move |cut| Job { cut, first: month, last: month }))
             .collect()
     }
 }
@@ -115,7 +124,7 @@ pub(super) fn months_to_read(today: Day) -> (Month, Month) {
 }
 
 /// The range that Cost Explorer is asked for: its end is excluded, and tomorrow at the latest.
-pub(super) fn period(job: Job, today: Day) -> (Date, Date) {
+pub(super) fn period(job: &Job, today: Day) -> (Date, Date) {
     let tomorrow = today.tomorrow().unwrap_or(today);
     (job.first.first(), job.last.next().first().min(tomorrow))
 }
@@ -157,8 +166,8 @@ mod tests {
         let jobs = Config::default().history(date(2026, 3, 5));
         assert_eq!(jobs.len(), 14 * 6);
         assert_eq!(
-            (jobs[0].view, jobs[0].first.to_string()),
-            (View::AccountService, "2026-03".into())
+            (jobs[0].cut.clone(), jobs[0].first.to_string()),
+            (View::AccountService.into(), "2026-03".into())
         );
         assert_eq!(jobs[83].first.to_string(), "2025-02");
         assert!(jobs.iter().all(|job| job.first == job.last));
@@ -167,15 +176,15 @@ mod tests {
     #[test]
     fn the_end_is_excluded_and_never_after_tomorrow() {
         let job = |first: &str, last: &str| Job {
-            view: View::Team,
+            cut: View::Team.into(),
             first: first.parse().unwrap(),
             last: last.parse().unwrap(),
         };
         let today = date(2024, 3, 31);
-        assert_eq!(period(job("2024-02", "2024-02"), today), (date(2024, 2, 1), date(2024, 3, 1)));
-        assert_eq!(period(job("2024-02", "2024-03"), today), (date(2024, 2, 1), date(2024, 4, 1)));
+        assert_eq!(period(&job("2024-02", "2024-02"), today), (date(2024, 2, 1), date(2024, 3, 1)));
+        assert_eq!(period(&job("2024-02", "2024-03"), today), (date(2024, 2, 1), date(2024, 4, 1)));
         let today = date(2024, 3, 1);
-        assert_eq!(period(job("2024-03", "2024-03"), today), (date(2024, 3, 1), date(2024, 3, 2)));
+        assert_eq!(period(&job("2024-03", "2024-03"), today), (date(2024, 3, 1), date(2024, 3, 2)));
     }
 
     #[test]

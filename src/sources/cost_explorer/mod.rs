@@ -3,7 +3,8 @@
 //! Cost Explorer groups by two dimensions at most and bills every page of an answer. So the bill is
 //! read in a few *views*, always the same: marginals of one table, each of which sums to the bill or
 //! to the part that its name says. Views are never added up. A view that was read in part is an
-//! error: half a bill looks like a saving.
+//! error: half a bill looks like a saving. What no view holds and a budget counts is a *selection*: a
+//! query with a filter of its own, of run-rate cost by service and usage type.
 
 mod assemble;
 mod category;
@@ -25,7 +26,7 @@ use crate::model::{Day, Usd};
 pub use self::category::{RUN_RATE_EXCLUDES, charge_category};
 pub use self::config::Config;
 pub use self::read::CostExplorer;
-pub use self::view::View;
+pub use self::view::{Cut, View};
 
 /// The source's name in `cost.x_source`.
 pub const SOURCE: &str = "cost_explorer";
@@ -33,7 +34,6 @@ pub const SOURCE: &str = "cost_explorer";
 /// A view as it was read: whole months, every page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewReading {
-    pub view: View,
     /// One for each month asked for, oldest first.
     pub bills: Vec<Bill>,
     /// What is known of each day that Cost Explorer answered for, oldest first.
@@ -81,11 +81,11 @@ pub trait Sink: Send {
     );
 }
 
-/// A view over a range of months, both ends included: one query for each account of
+/// A view or a selection over a range of months, both ends included: one query for each account of
 /// [`View::Region`], one query otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    pub view: View,
+    pub cut: Cut,
     pub first: Month,
     pub last: Month,
 }

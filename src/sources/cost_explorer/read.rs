@@ -111,7 +111,10 @@ impl CostExplorer {
                     async move {
                         match stopped.get() {
                             Some(error) => (job, Err(error.clone())),
-                            None => (job, source.read(job, today).await),
+                            None => {
+                                let reading = source.read(&job, today).await;
+                                (job, reading)
+                            }
                         }
                     }
                 })
@@ -142,10 +145,10 @@ impl CostExplorer {
     ///
     /// # Errors
     /// When any page cannot be read: a view is whole or it is not there.
-    pub async fn read(&self, job: Job, today: Day) -> Result<ViewReading, aws::Error> {
-        let mut assembly = Assembly::new(job, &self.config);
+    pub async fn read(&self, job: &Job, today: Day) -> Result<ViewReading, aws::Error> {
+        let mut assembly = Assembly::new(job.clone(), &self.config);
         let mut pages = 0;
-        if job.view.is_per_account() {
+        if job.cut.is_per_account() {
             for account in &self.accounts {
                 self.query(job, today, Some(account), &mut assembly, &mut pages).await?;
             }
@@ -158,7 +161,7 @@ impl CostExplorer {
     /// One query, begun anew when it loses its place.
     async fn query(
         &self,
-        job: Job,
+        job: &Job,
         today: Day,
         account: Option<&str>,
         assembly: &mut Assembly<'_>,
@@ -170,7 +173,7 @@ impl CostExplorer {
             match self.pages(job, today, account, assembly, pages).await {
                 Err(aws::Error::PagingExpired { .. }) if start < STARTS => {
                     tracing::debug!(
-                        view = job.view.name(),
+                        view = job.cut.name(),
                         "the page token expired; from the start"
                     );
                     assembly.restart(account, rejected.clone());
@@ -183,7 +186,7 @@ impl CostExplorer {
 
     async fn pages(
         &self,
-        job: Job,
+        job: &Job,
         today: Day,
         account: Option<&str>,
         assembly: &mut Assembly<'_>,
@@ -200,17 +203,17 @@ impl CostExplorer {
                 return Ok(());
             }
             if repeats > MOST_REPEATS {
-                return Err(unreadable(format!("view {} repeats its page", job.view.name())));
+                return Err(unreadable(format!("view {} repeats its page", job.cut.name())));
             }
             token = next;
         }
-        Err(unreadable(format!("view {} has over {MOST_PAGES} pages", job.view.name())))
+        Err(unreadable(format!("view {} has over {MOST_PAGES} pages", job.cut.name())))
     }
 
     /// A page, asked again when it fails in a way that may pass.
     async fn patient_page(
         &self,
-        job: Job,
+        job: &Job,
         today: Day,
         account: Option<&str>,
         token: Option<&String>,
@@ -229,7 +232,7 @@ impl CostExplorer {
 
     async fn page(
         &self,
-        job: Job,
+        job: &Job,
         today: Day,
         account: Option<&str>,
         token: Option<String>,
@@ -243,13 +246,13 @@ impl CostExplorer {
         })?;
         let page = self
             .clients
-            .of(job.view.priority())
+            .of(job.cut.priority())
             .get_cost_and_usage()
             .time_period(interval)
             .granularity(Granularity::Daily)
-            .set_metrics(Some(metrics(job.view, &self.config)))
-            .set_group_by(Some(job.view.group_by(&self.config)))
-            .set_filter(job.view.filter(account))
+            .set_metrics(Some(metrics(&job.cut, &self.config)))
+            .set_group_by(Some(job.cut.group_by(&self.config)))
+            .set_filter(job.cut.filter(account))
             .set_next_page_token(token)
             .send()
             .await

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::assemble::Assembly;
 use super::read::Clients;
 use super::*;
+use crate::model::Selection;
 
 const TODAY: Day = date(2026, 3, 4);
 const PAYER: &str = "999999999999";
@@ -76,7 +77,7 @@ fn source(client: Client, config: &Config) -> CostExplorer {
 }
 
 fn job(view: View, first: &str, last: &str) -> Job {
-    Job { view, first: first.parse().unwrap(), last: last.parse().unwrap() }
+    Job { cut: view.into(), first: first.parse().unwrap(), last: last.parse().unwrap() }
 }
 
 fn march(view: View) -> Job {
@@ -152,7 +153,7 @@ async fn the_invoice_is_read_over_all_pages() {
     })
     .await;
     let config = Config::default();
-    let reading = source(client, &config).read(march(View::AccountService), TODAY).await.unwrap();
+    let reading = source(client, &config).read(&march(View::AccountService), TODAY).await.unwrap();
 
     let call = &fake.calls()[0];
     assert_eq!(call["TimePeriod"], json!({ "Start": "2026-03-01", "End": "2026-03-05" }));
@@ -203,8 +204,8 @@ async fn two_months_are_one_query_and_two_bills() {
         ))
     })
     .await;
-    let job = job(View::AccountService, "2026-02", "2026-03");
-    let reading = source(client, &Config::default()).read(job, TODAY).await.unwrap();
+    let job = job(View::AccountService.into(), "2026-02", "2026-03");
+    let reading = source(client, &Config::default()).read(&job, TODAY).await.unwrap();
     assert_eq!(fake.calls().len(), 1);
     let bills: Vec<_> =
         reading.bills.iter().map(|bill| (bill.month.to_string(), total(bill))).collect();
@@ -217,7 +218,7 @@ async fn a_month_that_costs_nothing_is_an_empty_bill() {
         Fake::start(|_, _| Ok(page(&[day("2026-03-01", true, &[group(["1", "s"], "0")])], None)))
             .await;
     let reading =
-        source(client, &Config::default()).read(march(View::AccountService), TODAY).await.unwrap();
+        source(client, &Config::default()).read(&march(View::AccountService), TODAY).await.unwrap();
     assert_eq!(reading.bills.len(), 1);
     assert!(reading.bills[0].charges.is_empty());
     assert_eq!(reading.days.len(), 1);
@@ -236,7 +237,7 @@ async fn record_types_become_categories_and_unknown_ones_are_told() {
     })
     .await;
     let reading =
-        source(client, &Config::default()).read(march(View::RecordType), TODAY).await.unwrap();
+        source(client, &Config::default()).read(&march(View::RecordType), TODAY).await.unwrap();
     let charges = &reading.bills[0].charges;
     let category = |record_type: &str| {
         let charge = charges.iter().find(|it| it.record_type.as_deref() == Some(record_type));
@@ -263,7 +264,7 @@ async fn regions_are_read_per_account_and_no_region_is_none() {
     })
     .await;
     let reading =
-        source(client, &Config::default()).read(march(View::Region), TODAY).await.unwrap();
+        source(client, &Config::default()).read(&march(View::Region), TODAY).await.unwrap();
     assert_eq!((fake.calls().len(), reading.pages), (2, 2));
     assert_eq!(
         fake.calls()[1]["Filter"],
@@ -295,7 +296,7 @@ async fn tags_are_read_with_their_values_and_untagged_cost_is_empty() {
     })
     .await;
     let config = Config { team_tag: "squad".to_owned(), ..Config::default() };
-    let reading = source(client, &config).read(march(View::Team), TODAY).await.unwrap();
+    let reading = source(client, &config).read(&march(View::Team), TODAY).await.unwrap();
     assert_eq!(fake.calls()[0]["GroupBy"][0], json!({ "Type": "TAG", "Key": "squad" }));
     let mut values: Vec<_> =
         reading.bills[0].charges.iter().map(|it| it.tag_value.clone().unwrap()).collect();
@@ -317,7 +318,7 @@ async fn a_quantity_counts_when_it_has_one_unit() {
     })
     .await;
     let reading =
-        source(client, &Config::default()).read(march(View::UsageType), TODAY).await.unwrap();
+        source(client, &Config::default()).read(&march(View::UsageType), TODAY).await.unwrap();
     let mut quantities: Vec<_> = reading.bills[0]
         .charges
         .iter()
@@ -349,7 +350,7 @@ async fn other_currencies_and_unreadable_amounts_are_refused_and_counted() {
     })
     .await;
     let reading =
-        source(client, &Config::default()).read(march(View::AccountService), TODAY).await.unwrap();
+        source(client, &Config::default()).read(&march(View::AccountService), TODAY).await.unwrap();
     assert_eq!(total(&reading.bills[0]), usd("1"));
     assert_eq!(reading.rejected.rows, 3);
     let example = reading.rejected.example.unwrap();
@@ -366,7 +367,7 @@ async fn net_cost_is_used_where_there_is_one() {
     })
     .await;
     let config = Config { net: true, ..Config::default() };
-    let reading = source(client, &config).read(march(View::AccountService), TODAY).await.unwrap();
+    let reading = source(client, &config).read(&march(View::AccountService), TODAY).await.unwrap();
     assert_eq!(fake.calls()[0]["Metrics"].as_array().unwrap().len(), 4);
     let charges = &reading.bills[0].charges;
     assert_eq!((charges[0].billed_cost, charges[0].effective_cost), (usd("9"), usd("8")));
@@ -388,7 +389,7 @@ async fn a_lost_page_token_starts_the_query_again() {
     })
     .await;
     let reading =
-        source(client, &Config::default()).read(march(View::AccountService), TODAY).await.unwrap();
+        source(client, &Config::default()).read(&march(View::AccountService), TODAY).await.unwrap();
     assert_eq!(total(&reading.bills[0]), usd("7"));
     assert_eq!((reading.pages, fake.calls().len()), (3, 4));
 }
@@ -407,7 +408,7 @@ async fn a_half_read_view_is_an_error() {
         })
         .await;
         let read =
-            source(client, &Config::default()).read(march(View::AccountService), TODAY).await;
+            source(client, &Config::default()).read(&march(View::AccountService), TODAY).await;
         assert_eq!(read.unwrap_err().reason(), reason, "{code}");
     }
 }
@@ -422,14 +423,14 @@ async fn throttling_is_waited_out() {
         Ok(page(&[day("2026-03-01", true, &[group(["1", "s"], "1")])], None))
     })
     .await;
-    let read = source(client, &Config::default()).read(march(View::AccountService), TODAY).await;
+    let read = source(client, &Config::default()).read(&march(View::AccountService), TODAY).await;
     assert_eq!(total(&read.unwrap().bills[0]), usd("1"));
 }
 
 #[tokio::test]
 async fn no_data_yet_is_unknown_and_not_nothing() {
     let (_, client) = Fake::start(|_, _| Err((400, "DataUnavailableException"))).await;
-    let read = source(client, &Config::default()).read(march(View::AccountService), TODAY).await;
+    let read = source(client, &Config::default()).read(&march(View::AccountService), TODAY).await;
     assert!(matches!(read, Err(aws::Error::NotReady { .. })), "{read:?}");
 }
 
@@ -444,7 +445,7 @@ async fn an_empty_page_that_leads_to_itself_is_asked_again_but_not_for_ever() {
             })
         })
         .await;
-        let read = source(client, &Config::default()).read(march(View::RecordType), TODAY).await;
+        let read = source(client, &Config::default()).read(&march(View::RecordType), TODAY).await;
         assert_eq!(read.is_ok(), is_read);
     }
 }
@@ -456,12 +457,12 @@ async fn two_costs_for_one_group_are_no_answer() {
         Ok(page(&[day("2026-03-01", true, &groups)], None))
     })
     .await;
-    let read = source(client, &Config::default()).read(march(View::AccountService), TODAY).await;
+    let read = source(client, &Config::default()).read(&march(View::AccountService), TODAY).await;
     assert_eq!(read.unwrap_err().reason(), "parse");
 }
 
 #[derive(Default)]
-struct Taken(Vec<(View, &'static str, usize, usize)>);
+struct Taken(Vec<(Cut, &'static str, usize, usize)>);
 
 #[async_trait]
 impl Sink for Taken {
@@ -473,7 +474,7 @@ impl Sink for Taken {
         total: usize,
     ) {
         let outcome = reading.as_ref().map_or_else(aws::Error::reason, |_| "ok");
-        self.0.push((job.view, outcome, done, total));
+        self.0.push((job.cut, outcome, done, total));
     }
 }
 
@@ -491,7 +492,7 @@ async fn a_view_that_is_refused_does_not_stop_the_others_but_a_missing_permissio
     source(client, &config).read_all(&config.current(TODAY), TODAY, &mut taken).await;
     let outcomes: Vec<_> = taken.0.iter().map(|(_, outcome, ..)| *outcome).collect();
     assert_eq!(outcomes, ["ok", "ok", "ok", "ok", "client"]);
-    assert_eq!(taken.0[4], (View::Region, "client", 5, 5));
+    assert_eq!(taken.0[4], (Cut::from(View::Region), "client", 5, 5));
 
     let (fake, client) = Fake::start(|_, _| Err((400, "AccessDeniedException"))).await;
     let mut taken = Taken::default();
@@ -519,9 +520,9 @@ async fn a_view_that_fails_in_passing_is_read_at_the_end() {
     assert_eq!(
         taken.0,
         [
-            (View::RecordType, "ok", 1, 3),
-            (View::UsageType, "ok", 2, 3),
-            (View::AccountService, "ok", 3, 3),
+            (View::RecordType.into(), "ok", 1, 3),
+            (View::UsageType.into(), "ok", 2, 3),
+            (View::AccountService.into(), "ok", 3, 3),
         ]
     );
 }
@@ -599,4 +600,64 @@ proptest! {
         let sum: i64 = groups.iter().map(|(_, cents)| cents).sum();
         prop_assert_eq!(total(&whole.bills[0]), Usd(rust_decimal::Decimal::new(sum, 7)));
     }
+}
+
+#[tokio::test]
+async fn a_selection_is_a_filtered_query_by_usage_type() {
+    let (fake, client) = Fake::start(|_, _| {
+        let mut hours = group(["Amazon MSK", "EU-Kafka.m5.large"], "16.632");
+        hours["Metrics"]["UsageQuantity"] = json!({ "Amount": "72", "Unit": "Hrs" });
+        Ok(page(&[day("2026-03-01", false, &[hours])], None))
+    })
+    .await;
+    let selection = Selection {
+        accounts: Vec::new(),
+        services: vec!["Amazon MSK".to_owned()],
+        tags: vec![("team".to_owned(), vec!["data".to_owned()])],
+        tag_or_accounts: Some((
+            "environment".to_owned(),
+            vec!["prod".to_owned()],
+            vec!["111111111111".to_owned()],
+        )),
+    };
+    let cut = Cut::Selection(selection.clone());
+    let (first, last) = ("2026-03".parse().unwrap(), "2026-03".parse().unwrap());
+    let job = Job { cut, first, last };
+    let reading = source(client, &Config::default()).read(&job, TODAY).await.unwrap();
+    assert_eq!(
+        fake.calls()[0]["Filter"],
+        json!({ "And": [
+            { "Not": { "Dimensions": {
+                "Key": "RECORD_TYPE", "Values": ["Credit", "Refund", "Tax", "Support"],
+                "MatchOptions": ["EQUALS"] } } },
+            { "Dimensions": {
+                "Key": "SERVICE", "Values": ["Amazon MSK"], "MatchOptions": ["EQUALS"] } },
+            { "Tags": { "Key": "team", "Values": ["data"], "MatchOptions": ["EQUALS"] } },
+            { "Or": [
+                { "Tags": {
+                    "Key": "environment", "Values": ["prod"], "MatchOptions": ["EQUALS"] } },
+                { "And": [
+                    { "Tags": { "Key": "environment", "MatchOptions": ["ABSENT"] } },
+                    { "Dimensions": {
+                        "Key": "LINKED_ACCOUNT", "Values": ["111111111111"],
+                        "MatchOptions": ["EQUALS"] } },
+                ] },
+            ] },
+        ]})
+    );
+    assert_eq!(fake.calls()[0]["GroupBy"][1]["Key"], "USAGE_TYPE");
+    let bill = &reading.bills[0];
+    assert_eq!(bill.view, selection.view());
+    assert_eq!(bill.charges[0].consumed_unit.as_deref(), Some("Hrs"));
+}
+
+#[test]
+fn selections_are_read_after_all_views() {
+    let selection = Selection { services: vec!["x".to_owned()], ..Selection::default() };
+    let config = Config { selections: vec![selection.clone()], ..Config::default() };
+    let jobs = config.current(TODAY);
+    assert_eq!(jobs.len(), 7);
+    assert_eq!(jobs[6].cut, Cut::Selection(selection));
+    assert_eq!(jobs[6].cut.priority(), crate::aws::Priority::Optional);
+    assert_eq!(config.history(TODAY).len(), 14 * 7);
 }

@@ -2,11 +2,118 @@
 
 use aws_sdk_costexplorer::types::{
     Dimension, DimensionValues, Expression, GroupDefinition, GroupDefinitionType, MatchOption,
+    TagValues,
 };
 
 use super::Config;
 use super::category::RUN_RATE_EXCLUDES;
 use crate::aws::Priority;
+use crate::model::Selection;
+
+/// What is read of the bill: a view, or a part that budgets count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cut {
+    View(View),
+    Selection(Selection),
+}
+
+impl From<View> for Cut {
+    fn from(view: View) -> Self {
+        Self::View(view)
+    }
+}
+
+impl Cut {
+    /// Its name in `cost.x_view`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::View(view) => view.name().to_owned(),
+            Self::Selection(selection) => selection.view(),
+        }
+    }
+
+    /// What it is worth: one budget less than what all of them and every dashboard need.
+    pub const fn priority(&self) -> Priority {
+        match self {
+            Self::View(view) => view.priority(),
+            Self::Selection(_) => Priority::Optional,
+        }
+    }
+
+    pub const fn is_per_account(&self) -> bool {
+        matches!(self, Self::View(view) if view.is_per_account())
+    }
+
+    /// Each usage type has one unit; anything coarser adds hours to gigabytes.
+    pub(super) const fn has_quantity(&self) -> bool {
+        matches!(self, Self::View(View::UsageType) | Self::Selection(_))
+    }
+
+    pub(super) fn group_by(&self, config: &Config) -> Vec<GroupDefinition> {
+        match self {
+            Self::View(view) => view.group_by(config),
+            // So that it can be told what moved.
+            Self::Selection(_) => View::UsageType.group_by(config),
+        }
+    }
+
+    pub(super) fn filter(&self, account: Option<&str>) -> Option<Expression> {
+        match self {
+            Self::View(view) => view.filter(account),
+            Self::Selection(selection) => Some(selected(selection)),
+        }
+    }
+}
+
+/// What a selection lets through, of run-rate cost.
+fn selected(selection: &Selection) -> Expression {
+    let tagged = |key: &str, values: &[String]| {
+        let tag = TagValues::builder()
+            .key(key)
+            .set_values(Some(values.to_vec()))
+            .match_options(MatchOption::Equals);
+        Expression::builder().tags(tag.build()).build()
+    };
+    let untagged = |key: &str| {
+        let tag = TagValues::builder().key(key).match_options(MatchOption::Absent);
+        Expression::builder().tags(tag.build()).build()
+    };
+    let mut parts = vec![run_rate()];
+    for (key, values) in
+        [(Dimension::LinkedAccount, &selection.accounts), (Dimension::Service, &selection.services)]
+    {
+        if !values.is_empty() {
+            parts.push(dimension_is(key, values));
+        }
+    }
+    parts.extend(selection.tags.iter().map(|(key, values)| tagged(key, values)));
+    if let Some((key, values, accounts)) = &selection.tag_or_accounts {
+        let of_accounts = Expression::builder()
+            .and(untagged(key))
+            .and(dimension_is(Dimension::LinkedAccount, accounts))
+            .build();
+        parts.push(Expression::builder().or(tagged(key, values)).or(of_accounts).build());
+    }
+    // One operand is no conjunction.
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => Expression::builder().set_and(Some(parts)).build(),
+    }
+}
+
+/// All record types but those that say nothing about what the platform uses.
+fn run_rate() -> Expression {
+    Expression::builder().not(dimension_is(Dimension::RecordType, &RUN_RATE_EXCLUDES)).build()
+}
+
+fn dimension_is(key: Dimension, values: &[impl ToString]) -> Expression {
+    let values = values.iter().map(ToString::to_string).collect();
+    let dimension = DimensionValues::builder()
+        .key(key)
+        .set_values(Some(values))
+        .match_options(MatchOption::Equals);
+    Expression::builder().dimensions(dimension.build()).build()
+}
 
 /// A view of the bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,11 +188,6 @@ impl View {
         if self.is_per_account() { accounts } else { 1 }
     }
 
-    /// Each usage type has one unit; anything coarser adds hours to gigabytes.
-    pub(super) const fn has_quantity(self) -> bool {
-        matches!(self, Self::UsageType)
-    }
-
     /// The key of the tag it groups by.
     pub(super) fn tag(self, config: &Config) -> Option<&str> {
         match self {
@@ -115,19 +217,8 @@ impl View {
 
     /// Every expression has one root operator: Cost Explorer refuses two.
     pub(super) fn filter(self, account: Option<&str>) -> Option<Expression> {
-        let values = |key, values: &[&str]| {
-            let values = values.iter().map(ToString::to_string).collect();
-            let dimension = DimensionValues::builder()
-                .key(key)
-                .set_values(Some(values))
-                .match_options(MatchOption::Equals)
-                .build();
-            Expression::builder().dimensions(dimension).build()
-        };
-        let run_rate = self.is_run_rate().then(|| {
-            Expression::builder().not(values(Dimension::RecordType, &RUN_RATE_EXCLUDES)).build()
-        });
-        let account = account.map(|account| values(Dimension::LinkedAccount, &[account]));
+        let run_rate = self.is_run_rate().then(run_rate);
+        let account = account.map(|account| dimension_is(Dimension::LinkedAccount, &[account]));
         match (run_rate, account) {
             (Some(run_rate), Some(account)) => {
                 Some(Expression::builder().and(account).and(run_rate).build())

@@ -35,6 +35,8 @@ pub struct Input<'a> {
     pub estate: &'a Estate,
     pub usage: &'a cloudwatch::Config,
     pub cost: &'a cost_explorer::Config,
+    /// AWS Budgets are read too.
+    pub imports_budgets: bool,
     pub every: Every,
     /// Monthly cap.
     pub cap: Usd,
@@ -149,6 +151,32 @@ fn cost_rows(input: &Input<'_>) -> Vec<Row> {
             }
         })
         .collect();
+    let selections = input.cost.selections.len() as u64;
+    if selections > 0 {
+        let calls = monthly(selections, input.every.cost);
+        rows.push(Row {
+            source: "cost",
+            what: "budgets",
+            operation: "ce:GetCostAndUsage",
+            priority: Priority::Optional,
+            calls,
+            units: calls,
+            unit: prices::COST_EXPLORER_REQUEST.unit,
+            usd: prices::COST_EXPLORER_REQUEST.each * calls,
+        });
+    }
+    if input.imports_budgets {
+        rows.push(Row {
+            source: "cost",
+            what: "aws_budgets",
+            operation: "budgets:DescribeBudgets",
+            priority: Priority::Optional,
+            calls: monthly(1, input.every.cost),
+            units: 0,
+            unit: "",
+            usd: Usd::ZERO,
+        });
+    }
     rows.sort_by_key(|row| row.priority);
     rows
 }
@@ -208,6 +236,7 @@ fn usage_rows(input: &Input<'_>) -> Vec<Row> {
 fn first_start(input: &Input<'_>) -> Usd {
     let months = u64::from(input.cost.history_months) + 1;
     let pages: u64 = input.cost.views.iter().map(|view| pages(*view, input.estate)).sum();
+    let pages = pages + input.cost.selections.len() as u64;
     let metrics: u64 = input
         .services
         .iter()
@@ -280,6 +309,7 @@ mod tests {
             estate: &Estate::reference(),
             usage: &cloudwatch::Config::default(),
             cost: &cost_explorer::Config::default(),
+            imports_budgets: false,
             every: Every::default(),
             cap: usd(cap),
         })
@@ -332,6 +362,7 @@ mod tests {
                     ..Default::default()
                 },
                 cost: &cost_explorer::Config { views: Vec::new(), ..Default::default() },
+                imports_budgets: false,
                 every: Every { usage: Span::hours(1), ..Every::default() },
                 cap: usd("100"),
             })
@@ -342,6 +373,30 @@ mod tests {
         let (once, twice) = (usage(with(Span::hours(24))), usage(with(Span::hours(12))));
         // Whole metrics, line by line.
         assert!(twice.abs_diff(2 * once) <= 20, "{once} {twice}");
+    }
+
+    #[test]
+    fn a_budget_that_no_view_answers_is_planned_as_a_query_that_waits_first() {
+        use crate::model::Selection;
+        let selection =
+            Selection { services: vec!["Amazon MSK".to_owned()], ..Selection::default() };
+        let with = |selections, cap: &str| {
+            plan(&Input {
+                services: SERVICES,
+                estate: &Estate::reference(),
+                usage: &cloudwatch::Config::default(),
+                cost: &cost_explorer::Config { selections, ..Default::default() },
+                imports_budgets: false,
+                every: Every::default(),
+                cap: usd(cap),
+            })
+        };
+        let (without, one) = (with(Vec::new(), "20"), with(vec![selection.clone()], "20"));
+        // A page a day, and one for each month of the history.
+        assert_eq!(one.monthly_cost_usd - without.monthly_cost_usd, usd("0.31"));
+        assert_eq!(one.first_start_usd - without.first_start_usd, usd("0.14"));
+        let refused = with(vec![selection], "2.50").refused;
+        assert_eq!(refused[0].what, ["cost region", "cost environment", "cost budgets"]);
     }
 
     #[test]
@@ -367,7 +422,7 @@ mod tests {
     fn the_whole_policy_reads_only_and_fits_into_one() {
         let services: Vec<_> =
             SERVICES.iter().map(|service| (service.name, service.iam_actions)).collect();
-        let policies = policy::policies(&crate::aws::Config::default(), &services);
+        let policies = policy::policies(&crate::aws::Config::default(), &services, true);
         let document = &policies[0].document;
         for statement in document["Statement"].as_array().unwrap() {
             for action in statement["Action"].as_array().unwrap() {

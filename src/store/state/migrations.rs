@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Step `n` brings form `n` to form `n + 1`.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE fact (
         name TEXT PRIMARY KEY,
         value TEXT NOT NULL
@@ -83,7 +84,26 @@ const STEPS: &[&str] = &["
         receipt TEXT
     ) STRICT;
     CREATE INDEX outbox_pending ON outbox (channel, key, id) WHERE status = 'pending';
-"];
+",
+    // Budgets and forecasts.
+    "
+    CREATE TABLE budget (
+        name TEXT PRIMARY KEY,
+        body TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE forecast (
+        subject TEXT NOT NULL,
+        period TEXT NOT NULL,
+        through TEXT NOT NULL,
+        method TEXT NOT NULL,
+        expected TEXT NOT NULL,
+        low TEXT NOT NULL,
+        high TEXT NOT NULL,
+        PRIMARY KEY (subject, period, through)
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 fn form(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
     let form: i64 = connection

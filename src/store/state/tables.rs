@@ -106,6 +106,16 @@ const DAY_STATUS: &[Column] = &[
     Column::required("total", Type::Money, "Billed cost of the day in this view.").unit("USD"),
 ];
 
+const FORECASTS: &[Column] = &[
+    Column::required("subject", Type::Text, "`bill`, `service/msk` or `budget/` and its name."),
+    Column::required("period", Type::Text, "What it is about: `2026-02`, `2026-Q1`, `2026`."),
+    Column::required("through", Type::Day, "Newest settled day that it knew."),
+    Column::required("method", Type::Text, "`mstl_ets`, `weekday_mean` or `recent_mean`."),
+    Column::required("expected", Type::Money, "Median of the period's run-rate cost.").unit("USD"),
+    Column::required("low", Type::Money, "Lower bound of the 80 % interval.").unit("USD"),
+    Column::required("high", Type::Money, "Upper bound of the 80 % interval.").unit("USD"),
+];
+
 /// The tables of the state, as SQL sees them.
 pub fn tables() -> Vec<Table> {
     let table = |name, doc, columns: &[Column]| Table {
@@ -117,6 +127,7 @@ pub fn tables() -> Vec<Table> {
     vec![
         table("findings", "Money that could be saved, open and resolved.", FINDINGS),
         table("day_status", "How settled the cost of each day is, for each view.", DAY_STATUS),
+        table("forecasts", "Every forecast that was made, as it was made.", FORECASTS),
         table("runs", "What centime read, and how it went.", RUNS),
         table("requests", "What centime's own requests to AWS cost.", REQUESTS),
         table("outbox", "Messages and what became of them; without their text.", OUTBOX),
@@ -178,6 +189,21 @@ fn cells(
                     read.estimated.into(),
                     count(read.rows),
                     read.total.into(),
+                ]
+            })
+            .collect(),
+        "forecasts" => tx
+            .forecasts()?
+            .into_iter()
+            .map(|forecast| {
+                vec![
+                    forecast.subject.into(),
+                    forecast.period.into(),
+                    forecast.through.into(),
+                    forecast.method.into(),
+                    forecast.expected.into(),
+                    forecast.low.into(),
+                    forecast.high.into(),
                 ]
             })
             .collect(),
