@@ -82,7 +82,6 @@ pub fn budgets(estate: &Estate) -> String {
     const RDS: (&str, &str) = ("rds", "Amazon Relational Database Service");
     const MSK: (&str, &str) = ("msk", "Amazon Managed Streaming for Apache Kafka");
     const EMR: (&str, &str) = ("emr", "Amazon Elastic MapReduce");
-    const S3: (&str, &str) = ("s3", "Amazon Simple Storage Service");
     let planted = |name, team, service| Plan {
         team: Some(team),
         service: Some(service),
@@ -94,10 +93,11 @@ pub fn budgets(estate: &Estate) -> String {
         Plan { every: "yearly", months: 12, ..monthly("platform-year") },
         planted("orders-databases", "orders", RDS),
         planted("ledger-streaming", "ledger", MSK),
-        planted("risk-clusters", "risk", EMR),
-        planted("fraud-lake", "fraud", S3),
+        planted("risk-streaming", "risk", MSK),
+        planted("payments-databases", "payments", RDS),
         Plan { service: Some(MSK), every: "quarterly", months: 3, ..monthly("kafka-quarter") },
         Plan { service: Some(("lambda", "AWS Lambda")), ..monthly("lambda") },
+        Plan { service: Some(EMR), ..monthly("emr") },
         Plan { team: Some("cards"), environment: Some("prod"), ..monthly("cards-prod") },
         Plan { environment: Some("dev"), ..monthly("development") },
     ];
@@ -133,11 +133,17 @@ fn round(amount: Decimal) -> Decimal {
     ((amount / step).ceil() * step).normalize()
 }
 
-/// What a plan's scope costs in a month of 30 days before anything was planted, at run rate.
+/// What a plan's scope costs in a month of 30 days, at run rate: now, or before anything was planted
+/// where the plan is about that.
 fn quiet_month(estate: &Estate, plan: &Plan) -> Usd {
-    let first = estate.overspends().iter().map(|it| it.first_day).min();
     let today = day_of(estate.options().now);
-    let last = first.unwrap_or(today).saturating_sub(1.day());
+    let planted = estate.overspends().iter().filter(|it| it.budget == plan.name);
+    let is_planted = planted.count() > 0;
+    let first = estate.overspends().iter().map(|it| it.first_day).min();
+    let last = match first.filter(|_| is_planted) {
+        Some(first) => first.saturating_sub(1.day()),
+        None => today.saturating_sub(3.days()),
+    };
     // Whole weeks, and not before the bill began.
     let from = last.saturating_sub(27.days()).max(estate.first_day());
     let as_of = start_of(Month::of(today).next().first());

@@ -1063,6 +1063,37 @@ def refuse_costs(client, window, today):
         )
 
 
+def budgets(sandbox, planted):
+    client = sandbox.client("budgets", PAYER, "us-east-1")
+    describe = client.describe_budgets
+    whole = describe(AccountId=PAYER)["Budgets"]
+    names = [budget["BudgetName"] for budget in whole]
+    same(len(names), len(set(names)), "names of budgets")
+    check(len(whole) >= 2, "the payer has budgets")
+    pages = client.get_paginator("describe_budgets").paginate(
+        AccountId=PAYER, PaginationConfig={"PageSize": 1}
+    )
+    paged = [budget["BudgetName"] for page in pages for budget in page["Budgets"]]
+    same(paged, names, "budgets page by page")
+    today = datetime.datetime.fromisoformat(planted["now"]).date()
+    bill = sandbox.page(f"/bill?month={today:%Y-%m}")
+    for budget in whole:
+        what = budget["BudgetName"]
+        check(decimal.Decimal(budget["BudgetLimit"]["Amount"]) > 0, f"{what}: has a limit")
+        same(budget["BudgetLimit"]["Unit"], "USD", f"{what}: unit")
+        services = budget.get("CostFilters", {}).get("Service")
+        rows = [row for row in bill["rows"] if not services or row["service"] in services]
+        spent = sum(decimal.Decimal(row["unblended"]) for row in rows)
+        told = decimal.Decimal(budget["CalculatedSpend"]["ActualSpend"]["Amount"])
+        check(abs(spent - told) <= decimal.Decimal("0.01"), f"{what}: {told} of {spent} on the bill")
+    member = next(iter(MEMBERS))
+    own = sandbox.client("budgets", member, "us-east-1").describe_budgets(AccountId=member)
+    same(own["Budgets"], [], "a member's budgets")
+    refused("AccessDeniedException", describe, 400, AccountId=member)
+    refused("InvalidParameterException", describe, 400, AccountId=PAYER, MaxResults=1001)
+    refused("InvalidNextTokenException", describe, 400, AccountId=PAYER, NextToken="wrong")
+
+
 # ---- what every service refuses -----------------------------------------------------------------
 
 
@@ -1162,7 +1193,7 @@ def has_planted(planted, prefix, known, what):
 
 
 OPERATIONS = """
-sts:AssumeRole sts:GetCallerIdentity
+sts:AssumeRole sts:GetCallerIdentity budgets:DescribeBudgets
 kafka:ListClustersV2 kafka:DescribeClusterV2 kafka:ListNodes
 emr:ListClusters emr:DescribeCluster emr:ListInstanceGroups emr:ListInstanceFleets emr:ListInstances
 emr:GetManagedScalingPolicy emr:GetAutoTerminationPolicy emr:ListSteps
@@ -1198,6 +1229,7 @@ def main():
         s3,
         cloudwatch,
         cost_explorer,
+        budgets,
         odd_requests,
         slack,
     ]

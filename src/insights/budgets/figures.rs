@@ -59,6 +59,8 @@ pub struct Figures {
     /// Day on which the limit was or is expected to be reached, within the period.
     pub exhausted_on: Option<Day>,
     pub burn: Vec<Burn>,
+    /// The same over the settled days of the period alone.
+    pub burn_of_period: Option<Burn>,
     /// What the invoice holds of the same scope and period so far, with credits, refunds, tax and
     /// support, all days read. It is another basis: never added to or compared with `spent`.
     pub billed: Option<Usd>,
@@ -111,7 +113,10 @@ impl Figures {
             exhausted_on: settled.and_then(|it| {
                 reached(it, period, limit).or_else(|| forecast.as_ref()?.reaches(limit))
             }),
-            burn: settled.map(|it| burn(budget, it)).unwrap_or_default(),
+            burn: settled.map(|it| burn(budget, it, &WINDOWS)).unwrap_or_default(),
+            burn_of_period: settled
+                .filter(|_| settled_days > 0)
+                .and_then(|it| burn(budget, &it.until(period.last()), &[settled_days]).pop()),
             billed: cost.billed.as_ref().map(|it| it.between(period.first(), period.last())),
             forecast,
             level: None,
@@ -156,17 +161,18 @@ fn reached(cost: &DailyCost, period: Period, limit: Usd) -> Option<Day> {
     })
 }
 
-/// The burn rates over all windows that are settled.
-fn burn(budget: &Budget, cost: &DailyCost) -> Vec<Burn> {
+/// The burn rates over windows, as far as they are settled; the longest stands last.
+fn burn(budget: &Budget, cost: &DailyCost, windows: &[usize]) -> Vec<Burn> {
     let weights = weekday_weights(cost);
     let planned: Vec<f64> = cost
         .iter()
         .rev()
-        .take(WINDOWS[WINDOWS.len() - 1])
+        .take(windows.last().copied().unwrap_or(0))
         .map(|(day, _)| planned(budget, &weights, day))
         .collect();
-    WINDOWS
-        .into_iter()
+    windows
+        .iter()
+        .copied()
         .filter(|days| *days <= cost.len())
         .filter_map(|days| {
             let spent: Usd = cost.costs().iter().rev().take(days).sum();

@@ -66,6 +66,9 @@ const UNDER_FACTOR: f64 = 0.95;
 const SMALLEST_OVERRUN: Usd = Usd(Decimal::from_parts(50, 0, 0, false, 0));
 const SMALLEST_OVERRUN_SHARE: Decimal = Decimal::from_parts(2, 0, 0, false, 2);
 
+/// Settled days of a period from which its forecast can alert.
+const RIPE: usize = 3;
+
 /// Change of a closed period that finance should hear of: 2 %.
 const LATE_CHANGE: Decimal = Decimal::from_parts(2, 0, 0, false, 2);
 
@@ -128,7 +131,16 @@ impl Condition {
             let (Some(long), Some(short)) = (both[0], both[1]) else { return None };
             let least = SMALLEST_OVERRUN.max(Usd(figures.limit.0 * SMALLEST_OVERRUN_SHARE));
             let matters = figures.overrun()? >= least;
-            return Some(long.ratio >= pair.factor && short.ratio >= pair.factor && matters);
+            // A window that reaches into the period before: what was burnt there is closed. It must
+            // burn in this one too.
+            let own = figures.burn_of_period.is_some_and(|own| own.ratio >= pair.factor);
+            let goes_on = figures.settled_days >= pair.long || own;
+            let burns = long.ratio >= pair.factor && short.ratio >= pair.factor;
+            return Some(burns && goes_on && matters);
+        }
+        // Until then the period before still speaks: a step down at its end is not yet a level.
+        if figures.settled_days < RIPE {
+            return Some(false);
         }
         let (expected, low) = figures.forecast_shares()?;
         Some(if self == Self::ForecastSure { low } else { expected } >= threshold)
@@ -223,6 +235,12 @@ impl Kept {
             .max()
     }
 
+    /// Whether a burn rate passes its factors at this very evaluation.
+    pub(super) fn burns_now(figures: &Figures) -> bool {
+        let burn = Condition::ALL.into_iter().filter(|condition| condition.is_burn());
+        burn.into_iter().any(|condition| condition.is_met(figures) == Some(true))
+    }
+
     /// First settled day of what holds.
     pub(super) fn since(&self, burn: bool) -> Option<Day> {
         let held = self.held.iter().filter(|(condition, _)| condition.is_burn() == burn);
@@ -230,7 +248,7 @@ impl Kept {
     }
 
     /// Takes in new figures of the same period; `seen` says what they are made from.
-    pub(super) fn step(&mut self, figures: &Figures, seen: Seen) {
+    pub(super) fn step(&mut self, figures: &Figures, seen: &Seen) {
         let before = self.seen.replace(seen.clone());
         self.last_words.clear();
         self.notes.clear();
@@ -260,7 +278,7 @@ impl Kept {
                 (Some(false) | None, None) | (None, Some(_)) => {}
             }
         }
-        let words = words::ending(figures, before.as_ref(), &seen);
+        let words = words::ending(figures, before.as_ref(), seen);
         if self.budget_open && self.severity(false).is_none() {
             self.last_words.push((words::budget_key(&figures.budget, self.period), words));
             self.budget_open = false;

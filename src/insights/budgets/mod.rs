@@ -130,7 +130,7 @@ fn judge<'a>(budget: &'a Budget, cost: &'a Cost, today: Day, kept: Option<&Kept>
         if kept.period == period && kept.seen.as_ref() != Some(&seen) {
             let last_words = std::mem::take(&mut kept.last_words);
             let is_first = kept.seen.is_none();
-            kept.step(&settled, seen);
+            kept.step(&settled, &seen);
             if is_first {
                 // Of the period that has just been closed.
                 kept.last_words.splice(0..0, last_words);
@@ -235,7 +235,8 @@ impl Judged<'_> {
         }
         // A budget's own alert tells its pace too: a second one beside it says nothing new.
         let (budget, burn) = (self.kept.severity(false), self.kept.severity(true));
-        if burn.is_some() && (self.kept.burn_open || budget < burn) {
+        let begins = budget < burn && Kept::burns_now(&self.settled);
+        if burn.is_some() && (self.kept.burn_open || begins) {
             let alert = words::burn_alert(self.budget, &self.settled, &self.kept, self.cost, basis);
             self.kept.burn_open = alert.is_some();
             assessment.firing.extend(alert);

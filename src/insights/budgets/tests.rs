@@ -317,7 +317,6 @@ fn a_period_is_closed_when_the_first_day_of_the_next_has_settled() {
     assert_eq!(
         story,
         "2026-02-19 +budget/a/2026-02 critical\n\
-         2026-03-01 +budget/a/2026-03 critical\n\
          2026-03-01 -budget/a/2026-02 closed at 336 of 300 USD (112 %)\n"
     );
     assert_eq!(evaluation.figures[0].period.to_string(), "2026-03");

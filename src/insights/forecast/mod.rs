@@ -123,7 +123,7 @@ fn put_together(
         low,
         high,
         method: expected.method,
-        why: why(cost.len(), expected, errors.len()),
+        why: why(expected, errors.len()),
         months: errors.len(),
         days,
     }
@@ -157,7 +157,8 @@ fn past_errors(
             }
             let expected: f64 = replay(then, horizon)?.iter().take(horizon).sum();
             let actual: f64 = history[then..then + horizon].iter().sum();
-            (expected > 0.0).then(|| actual / expected - 1.0)
+            // Against less than half a cent there is no share.
+            (expected > 0.005).then(|| actual / expected - 1.0)
         })
         .collect()
 }
@@ -194,7 +195,8 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// The method in words.
-fn why(known: usize, expected: &model::Expected, months: usize) -> String {
+fn why(expected: &model::Expected, months: usize) -> String {
+    let known = expected.known;
     let mut words = match expected.method {
         Method::MstlEts => {
             let mut words = "weekly pattern by MSTL, level and trend by ETS".to_owned();
@@ -211,9 +213,10 @@ fn why(known: usize, expected: &model::Expected, months: usize) -> String {
              needed)",
             model::MSTL_FROM
         ),
-        Method::RecentMean => {
+        Method::RecentMean if known < model::WEEK => {
             format!("mean of the last days: {known} days of history are too few for more")
         }
+        Method::RecentMean => "nothing cost anything in the last week".to_owned(),
     };
     if months < MONTHS_ENOUGH {
         let of = if months == 1 {

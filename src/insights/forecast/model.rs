@@ -34,7 +34,7 @@ impl Method {
 }
 
 /// A week: the season of daily cost.
-const WEEK: usize = 7;
+pub(super) const WEEK: usize = 7;
 
 /// Days below which there is nothing to expect: two points are no level.
 pub(super) const FEWEST: usize = 3;
@@ -52,6 +52,8 @@ const STEP_DAYS: usize = 3;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Expected {
     pub(super) method: Method,
+    /// Days of history that it was made from.
+    pub(super) known: usize,
     /// First day of the present level, where the level stepped within the last month.
     pub(super) level_since: Option<Date>,
     /// Days of the month have a pattern of their own.
@@ -65,10 +67,12 @@ pub(super) fn expect(first: Date, history: &[f64], horizon: usize) -> Option<Exp
     if history.len() < FEWEST {
         return None;
     }
-    let skipped = history.len().saturating_sub(LOOK_BACK);
+    // What is not known to have cost anything is as short a history as one that is not known.
+    let skipped = began(history).max(history.len().saturating_sub(LOOK_BACK));
     let first = days_after(first, skipped);
     let history = &history[skipped..];
-    let mut expected = if history.len() < WEEK {
+    let is_over = history.iter().rev().take(WEEK).all(|cost| *cost == 0.0);
+    let mut expected = if history.len() < WEEK || is_over {
         flat(history, horizon, Method::RecentMean)
     } else if history.len() < MSTL_FROM {
         by_weekday(history, horizon)
@@ -80,6 +84,20 @@ pub(super) fn expect(first: Date, history: &[f64], horizon: usize) -> Option<Exp
         *day = day.max(least);
     }
     Some(expected)
+}
+
+/// Where what goes on now began: after the last week in which nothing cost anything. What ended, ended.
+fn began(history: &[f64]) -> usize {
+    let last = history.iter().rposition(|cost| *cost != 0.0);
+    let Some(last) = last.filter(|last| last + WEEK >= history.len()) else { return 0 };
+    let mut zeros = 0;
+    for at in (0..=last).rev() {
+        zeros = if history[at] == 0.0 { zeros + 1 } else { 0 };
+        if zeros == WEEK {
+            return at + WEEK;
+        }
+    }
+    history.iter().position(|cost| *cost != 0.0).unwrap_or(0)
 }
 
 /// The baseline: every day costs what it did a week before.
@@ -119,7 +137,8 @@ fn spread(values: &[f64]) -> f64 {
 
 fn flat(history: &[f64], horizon: usize, method: Method) -> Expected {
     let level = mean(&history[history.len().saturating_sub(WEEK)..]);
-    Expected { method, level_since: None, month_pattern: false, days: vec![level; horizon] }
+    let (known, days) = (history.len(), vec![level; horizon]);
+    Expected { method, known, level_since: None, month_pattern: false, days }
 }
 
 /// The mean of the last week, and of what each weekday differed from it as much as differences have
@@ -152,7 +171,13 @@ fn by_weekday(history: &[f64], horizon: usize) -> Expected {
         mean(&seen) - mean(&history[history.len().saturating_sub(WEEK * seen.len())..])
     };
     let days = (0..horizon).map(|day| level + share * of_day(day)).collect();
-    Expected { method: Method::WeekdayMean, level_since: None, month_pattern: false, days }
+    Expected {
+        method: Method::WeekdayMean,
+        known: history.len(),
+        level_since: None,
+        month_pattern: false,
+        days,
+    }
 }
 
 /// What each weekday costs beside the mean, by index in the history; `None` where weekdays do not
@@ -241,6 +266,7 @@ fn by_mstl(first: Date, history: &[f64], horizon: usize) -> Option<Expected> {
         .map(|step| days_after(first, step.at));
     Some(Expected {
         method: Method::MstlEts,
+        known: history.len(),
         level_since,
         month_pattern: !calendar.factors.is_empty(),
         days,

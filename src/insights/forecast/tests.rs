@@ -94,6 +94,21 @@ fn a_step_of_the_level_counts_in_full_after_three_days_and_a_peak_never() {
 }
 
 #[test]
+fn what_began_lately_is_expected_as_it_is_since_then() {
+    // Nothing until Monday 2 February 2026, then 50 USD a day.
+    let cost = series(date(2025, 6, 1), 256, |_, at| if at >= 246 { 50.0 } else { 0.0 });
+    let forecast = of_month(&cost);
+    assert_eq!(forecast.expected, cents(27.0 * 50.0));
+    assert_eq!(forecast.method, Method::WeekdayMean);
+    assert!(forecast.why.contains("10 days of history are too few"), "{}", forecast.why);
+    // What ended is not expected again.
+    let ended = series(date(2025, 6, 1), 256, |_, at| if at < 246 { 50.0 } else { 0.0 });
+    let over = of_month(&ended);
+    assert_eq!((over.expected, over.high), (cents(50.0), cents(50.0)), "{over:?}");
+    assert!(over.why.starts_with("nothing cost anything"), "{}", over.why);
+}
+
+#[test]
 fn a_day_of_the_month_that_always_stands_out_is_expected_to() {
     let cost = series(date(2025, 6, 1), 256, |day, _| {
         weekly(day) * if day.day() == day.days_in_month() { 3.0 } else { 1.0 }

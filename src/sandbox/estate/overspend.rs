@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
-use super::bill::{EMR, Excess, MSK, Overspending, RDS, S3, day_number};
+use super::bill::{Excess, MSK, Overspending, RDS, day_number};
 use super::model::ACCOUNTS;
 use crate::model::time::{Month, day_of};
 
@@ -58,27 +58,27 @@ pub(super) fn cast(now: Timestamp) -> Vec<Overspend> {
     vec![
         Overspend {
             id: "a-month-over",
-            budget: "risk-clusters",
+            budget: "risk-streaming",
             account: prod,
             team: "risk",
-            service: EMR,
+            service: MSK,
             first_day: over.first(),
             last_day: over.last(),
             percent: 60,
             drifts: false,
-            note: "a quarter's back-testing ran on the nightly clusters",
+            note: "a quarter's trades were replayed through clusters of their own",
         },
         Overspend {
             id: "a-slow-drift",
-            budget: "fraud-lake",
+            budget: "payments-databases",
             account: prod,
-            team: "fraud",
-            service: S3,
+            team: "payments",
+            service: RDS,
             first_day: before.first(),
             last_day: before.last(),
             percent: 4,
             drifts: true,
-            note: "a job wrote its features again every night and deleted none",
+            note: "backups were kept that nobody deleted, more every night",
         },
         Overspend {
             id: "a-step-for-days",
@@ -100,9 +100,9 @@ pub(super) fn cast(now: Timestamp) -> Vec<Overspend> {
             service: MSK,
             first_day: today.saturating_sub(NEWEST.days()),
             last_day: today.saturating_add(60.days()),
-            percent: 100,
+            percent: 200,
             drifts: false,
-            note: "the brokers were doubled for a migration and still are",
+            note: "brokers were added for a migration and never taken away",
         },
     ]
 }

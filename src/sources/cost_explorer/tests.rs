@@ -204,7 +204,7 @@ async fn two_months_are_one_query_and_two_bills() {
         ))
     })
     .await;
-    let job = job(View::AccountService.into(), "2026-02", "2026-03");
+    let job = job(View::AccountService, "2026-02", "2026-03");
     let reading = source(client, &Config::default()).read(&job, TODAY).await.unwrap();
     assert_eq!(fake.calls().len(), 1);
     let bills: Vec<_> =
