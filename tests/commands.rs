@@ -18,6 +18,9 @@ const CONFIGURED: &[&[&str]] = &[
     &["plan"],
     &["check"],
     &["findings"],
+    &["budgets"],
+    &["forecast"],
+    &["forecast", "backtest"],
     &["query", "select 1"],
     &["rules", "try", "rds-idle"],
     &["iam-policy"],
@@ -231,6 +234,55 @@ fn check_tells_the_problems_of_rules_and_secrets_too() {
 }
 
 #[test]
+fn budgets_are_told_apart_from_mistakes() {
+    let budgets = "budgets:\n  list:\n    - name: data\n      amount: 100\n      teams: [data]\n";
+    let desk = Desk::with(&format!("{PLAIN}{budgets}"));
+    let config = store::Config { directory: desk.path("data"), ..store::Config::default() };
+    Store::open(&config, centime::daemon::tables(), 2).unwrap();
+    // Nothing is known yet: that is told, and is not a budget that holds.
+    desk.run(&["budgets"]).said(3, &["data", "unknown", "no day has settled yet"]);
+    let told = desk.run(&["budgets", "--json"]);
+    told.said(3, &[]);
+    assert_eq!(told.json()["budgets"][0]["used"], Value::Null);
+    desk.run(&["budgets", "dta"]).said(2, &["no budget `dta`", "did you mean `data`?"]);
+    desk.run(&["forecast"]).said(3, &["nothing can be expected yet"]);
+    desk.run(&["forecast", "backtest"]).said(3, &["tells nothing about forecasts"]);
+    desk.run(&["check"]).said(0, &["is right"]);
+    desk.write(
+        "centime.yaml",
+        &format!(
+            "{PLAIN}budgets:\n  list:\n    - name: a\n      amount: 0\n      services: [mks]\n    - name: a\n      \
+             amount: 5\n      currency: EUR\n    - name: b\n      amount: 5\n      accounts: [dev]\n"
+        ),
+    );
+    desk.run(&["check"]).said(
+        2,
+        &[
+            "`budgets.list[].amount` must be more than 0",
+            "`mks` is no service; did you mean `msk`?",
+            "a budget in EUR needs a planning rate",
+            "there are two budgets `a`; the first is in line",
+            "there is no account `dev`; `aws.accounts` has 111111111111",
+        ],
+    );
+}
+
+#[test]
+fn series_of_a_file_are_replayed() {
+    let desk = Desk::new();
+    let days: String = (1..=28).map(|day| format!("2026-02-{day:02},{}\n", 10 + day % 7)).collect();
+    desk.write("days.csv", &format!("day,value\n{days}"));
+    desk.run(&["forecast", "backtest", "--csv", "days.csv"]).said(0, &["days", "28", "baseline"]);
+    let told = desk.run(&["forecast", "backtest", "--csv", "days.csv", "--json"]);
+    told.said(0, &[]);
+    assert_eq!(told.json()[0]["days"], 28);
+    desk.write("days.csv", "2026-02-01,1\n2026-02-03,1\n");
+    desk.run(&["forecast", "backtest", "--csv", "days.csv"])
+        .said(2, &["days.csv: line 2: 2026-02-03 follows where 2026-02-02 should"]);
+    desk.run(&["forecast", "backtest", "--csv", "none.csv"]).said(1, &["none.csv"]);
+}
+
+#[test]
 fn without_data_it_says_what_fills_the_store() {
     let desk = Desk::with(PLAIN);
     for arguments in [&["findings"][..], &["query", "select 1"], &["rules", "try", "rds-idle"]] {
@@ -317,6 +369,7 @@ fn what_is_asked_for_as_json_is_json_and_nothing_else() {
         &["plan"],
         &["check"],
         &["findings"],
+        &["budgets"],
         &["rules", "list"],
         &["rules", "show", "rds-idle"],
         &["rules", "test", "rds-idle"],

@@ -31,10 +31,10 @@ enum Command {
     Backtest(BacktestArguments),
 }
 
-/// Replay history day by day: how far forecasts would have been off, beside a simple baseline
+/// Replay history: how far off forecasts would have been
 #[derive(Debug, Args)]
 #[command(
-    after_help = "sMAPE is the mean of 2·|forecast − actual| ÷ (|forecast| + |actual|). The baseline says \
+    after_help = "Example: centime forecast backtest --csv days.csv\n\nsMAPE is the mean of 2·|forecast − actual| ÷ (|forecast| + |actual|). The baseline says \
                         that every day costs what it did a week before. Coverage is the share of months \
                         whose cost lay inside the 80 % range.\n\nExit code 3 when a series is too short to tell anything."
 )]

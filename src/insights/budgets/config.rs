@@ -137,38 +137,48 @@ impl Read for Config {
         }
         let list = match fields.take("list", reader) {
             Some(node) => read_list(node, &format!("{path}.list"), usd_per_eur, reader),
-            None => Some(Vec::new()),
+            None => Vec::new(),
         };
         fields.finish(reader);
-        Some(Self { import, usd_per_eur, list: list? })
+        Some(Self { import, usd_per_eur, list })
     }
 }
 
+/// The budgets that could be read; what is wrong with the others is noted.
 fn read_list(
     node: &Node,
     path: &str,
     usd_per_eur: Option<Decimal>,
     reader: &mut Reader,
-) -> Option<Vec<Budget>> {
+) -> Vec<Budget> {
     let Content::List(items) = &node.content else {
-        return reader.expected(node, path, "a list of budgets");
+        reader.expected::<()>(node, path, "a list of budgets");
+        return Vec::new();
     };
     let path = format!("{path}[]");
     let read: Vec<Option<Budget>> =
         items.iter().map(|item| read_budget(item, &path, usd_per_eur, reader)).collect();
     let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
-    for budget in read.iter().flatten() {
-        if let Some(first) = seen.insert(&budget.name, budget.place) {
-            reader.problem(
-                budget.place,
-                format!(
-                    "there are two budgets `{}`; the first is in line {}",
-                    budget.name, first.line
-                ),
-            );
+    for (name, place) in items.iter().filter_map(name_of) {
+        match seen.get(name) {
+            Some(first) => reader.problem(
+                place,
+                format!("there are two budgets `{name}`; the first is in line {}", first.line),
+            ),
+            None => drop(seen.insert(name, place)),
         }
     }
-    read.into_iter().collect()
+    read.into_iter().flatten().collect()
+}
+
+/// The name of a budget, whatever else is wrong with it.
+fn name_of(item: &Node) -> Option<(&str, Place)> {
+    let Content::Map(entries) = &item.content else { return None };
+    let (_, node) = entries.iter().find(|(key, _)| key.name == "name")?;
+    match &node.content {
+        Content::Scalar { text, .. } => Some((text, node.place)),
+        _ => None,
+    }
 }
 
 fn read_budget(

@@ -376,6 +376,42 @@ fn savings_plans_cancel_what_they_cover_and_cost_what_they_commit() {
 }
 
 #[test]
+fn what_is_overspent_is_on_the_bill_of_its_days_and_of_no_other() {
+    let estate = estate();
+    let long_after = now() + SignedDuration::from_hours(24 * 200);
+    let paid = |planted: &Overspend, day: jiff::civil::Date| -> Decimal {
+        let lines = estate.charges(day, long_after).lines;
+        let counts = |line: &&BillLine| {
+            line.account == planted.account
+                && line.service == planted.service
+                && line.record_type == "Usage"
+                && line.tags.iter().any(|(key, value)| key == "team" && value == planted.team)
+        };
+        lines.iter().filter(counts).map(|line| line.unblended.0).sum()
+    };
+    assert_eq!(estate.overspends().len(), 4);
+    for planted in estate.overspends() {
+        let before = planted.first_day.yesterday().unwrap();
+        // Growth of a day, and rounding of quantities.
+        let times = |day| {
+            let ratio = paid(planted, day) / paid(planted, before);
+            (ratio * Decimal::ONE_HUNDRED).round_dp(0)
+        };
+        let with = |days: i64| {
+            let percent = if planted.drifts { planted.percent * days } else { planted.percent };
+            Decimal::from(100 + percent)
+        };
+        let near = |day, expected: Decimal| {
+            let off = (times(day) - expected).abs();
+            assert!(off <= Decimal::from(4), "{}: {day}: {}", planted.id, times(day));
+        };
+        near(planted.first_day, with(1));
+        near(planted.first_day.tomorrow().unwrap(), with(2));
+        near(planted.last_day.tomorrow().unwrap(), Decimal::ONE_HUNDRED);
+    }
+}
+
+#[test]
 fn a_bill_follows_the_week_and_grows() {
     let estate = estate();
     let total = |day| {

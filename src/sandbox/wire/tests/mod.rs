@@ -1,5 +1,6 @@
 //! The wire as AWS's own SDKs for Rust see it.
 
+mod budgets;
 mod costs;
 mod faults;
 mod inventory;
