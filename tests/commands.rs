@@ -140,10 +140,13 @@ fn every_command_has_help_with_an_example() {
     assert_eq!(
         seen[1..],
         [
+            "budgets",
             "check",
             "collect",
             "demo",
             "findings",
+            "forecast",
+            "forecast backtest",
             "iam-policy",
             "plan",
             "query",
