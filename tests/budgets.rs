@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use centime::config::Config;
 use centime::insights::budgets::{self, Budget, Cost, Memory};
+use centime::insights::forecast;
 use centime::model::time::{Month, day_of, days, start_of};
 use centime::model::{DailyCost, Day, Usd};
 use centime::sandbox;
@@ -131,6 +132,16 @@ fn four_months_day_by_day_tell_exactly_the_planted_overspends() {
         .collect();
     assert_eq!(planted.len(), 4);
     assert_eq!(opened, planted, "{stories:#?}");
+    // The same bill, replayed: each of the next days, and the whole month.
+    let (_, bill) = mornings.last().unwrap();
+    let at = list.iter().position(|budget| budget.name == "platform").unwrap();
+    let known = bill.range(..=day_of(now));
+    let first = *known.clone().next().unwrap().0;
+    let platform = DailyCost::new(first, known.map(|(_, costs)| costs[at]).collect());
+    let replayed = forecast::backtest(&platform);
+    let (week, month) = (replayed.week.unwrap(), replayed.month.unwrap());
+    assert!(week.smape < week.baseline_smape && month.smape < month.baseline_smape, "{replayed:?}");
+    assert!(replayed.coverage.unwrap() >= 0.8, "{replayed:?}");
     // Each once, and those of closed months with a last word.
     insta::assert_snapshot!(stories.concat().join("\n"));
 }

@@ -320,6 +320,7 @@ fn whereabouts(arguments: &Arguments, sandbox: &Sandbox, config: &Path) -> Strin
          \x20 Slack messages   {url}/slack\n\
          \x20 what was planted {url}/planted\n\
          \x20 findings         {centime} findings --long --config {config}\n\
+         \x20 budgets          {centime} budgets --config {config}\n\
          \x20 any question     {centime} query --config {config} \\\n\
          \x20   \"select x_billing_month, service_name, sum(billed_cost) as usd from cost \\\n\
          \x20    where x_view = 'account_service' group by 1, 2 order by 1 desc, 3 desc limit 20\"\n\
