@@ -550,9 +550,9 @@ fn note_restatements(daemon: &Daemon, restated: &[Restatement]) {
     for it in restated.iter().filter(|it| it.view == INVOICE) {
         let change = it.after - it.before;
         if change > Usd::ZERO {
-            total.up += change
+            total.up += change;
         } else {
-            total.down += change.abs()
+            total.down += change.abs();
         }
         tracing::info!(
             day = %it.day, before = %it.before, after = %it.after,
