@@ -13,4 +13,5 @@ mod budgets;
 mod counterparts;
 mod cycle;
 mod daemon;
+mod dashboards;
 mod support;
