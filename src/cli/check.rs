@@ -73,10 +73,9 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             0
         }
     };
-    let secrets = config.iter().flat_map(|config| config.slack.iter().flat_map(|it| it.secrets()));
-    for secret in secrets {
+    for (section, secret) in config.iter().flat_map(|config| config.secrets()) {
         if let Err(error) = secret.load() {
-            mistakes.push(mistake(format!("slack: {error}")));
+            mistakes.push(mistake(format!("{section}: {error}")));
         }
     }
     if let Some(config) = &config {

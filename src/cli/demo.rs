@@ -167,10 +167,13 @@ fn prepare(folder: &Path, sandbox: &Sandbox, listen: SocketAddr) -> Result<PathB
     }
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
     std::fs::write(&token, "xoxb-sandbox").map_err(failed(&token))?;
+    let app_token = folder.join("app-token");
+    std::fs::write(&app_token, "xapp-sandbox").map_err(failed(&app_token))?;
     let yaml = format!(
         "{MADE}\n{}{}\
          schedule:\n  jitter: 0s\nstore:\n  directory: data\nweb:\n  listen: {listen}\n\
-         slack:\n  bot_token_file: bot-token\n  channel: C0COST\n  api_url: {}/slack/api\n\
+         slack:\n  bot_token_file: bot-token\n  channel: C0COST\n  api_url: {}/slack/api\n  \
+         app_token_file: app-token\n  actions: {{ users: [U0SANDBOX] }}\n\
          log:\n  level: warn\n",
         sandbox::configuration(),
         sandbox::budgets(sandbox.estate()),
@@ -317,7 +320,7 @@ fn whereabouts(arguments: &Arguments, sandbox: &Sandbox, config: &Path) -> Strin
     format!(
         "\nWhere to look while it runs (Ctrl-C ends it):\n\
          \x20 metrics          http://{listen}/metrics\n\
-         \x20 Slack messages   {url}/slack\n\
+         \x20 Slack messages   {url}/slack   (the buttons work)\n\
          \x20 what was planted {url}/planted\n\
          \x20 findings         {centime} findings --long --config {config}\n\
          \x20 budgets          {centime} budgets --config {config}\n\

@@ -1,6 +1,7 @@
 //! The commands, one file each. They print to standard output what they were asked for, to standard
 //! error what went wrong, and end with an honest code.
 
+mod alerts;
 mod budgets;
 mod check;
 mod collect;
@@ -10,6 +11,7 @@ mod forecast;
 mod iam_policy;
 mod logging;
 mod memory;
+mod notify;
 mod plan;
 mod query;
 mod rules;
@@ -23,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -80,6 +83,10 @@ enum Command {
     Budgets(budgets::Arguments),
     Forecast(forecast::Arguments),
     #[command(subcommand)]
+    Alerts(alerts::Command),
+    #[command(subcommand)]
+    Notify(notify::Command),
+    #[command(subcommand)]
     Rules(rules::Command),
     Query(query::Arguments),
     Sandbox(sandbox::Arguments),
@@ -130,6 +137,8 @@ pub fn main() -> ExitCode {
         Command::Findings(arguments) => findings::run(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
         Command::Forecast(arguments) => forecast::run(&arguments),
+        Command::Alerts(command) => alerts::run(&command),
+        Command::Notify(command) => notify::run(&command),
         Command::Rules(command) => rules::run(&command),
         Command::Query(arguments) => query::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
@@ -166,6 +175,11 @@ fn is_misuse(failure: &(dyn std::error::Error + 'static)) -> bool {
 /// An address and port of an argument.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an address and a port, such as 127.0.0.1:9155".to_owned())
+}
+
+/// The present instant.
+fn now() -> Timestamp {
+    (daemon::system_clock())()
 }
 
 fn is_broken_pipe(error: &io::Error) -> bool {

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Ownership, Selection};
+use crate::insights::alerts::{Channels, Nature};
+use crate::model::{Ownership, SecretSource, Selection};
 use crate::services::{self, Service};
 use crate::yaml::{self, Fields, Node, Problems, Read, Reader};
 use crate::{aws, daemon, insights, publishers, sources, store};
@@ -27,8 +28,13 @@ pub struct Config {
     pub store: store::Config,
     pub prometheus: publishers::prometheus::Config,
     pub web: publishers::web::Config,
+    /// What of the alerts is told, to whom, and when.
+    pub alerts: insights::alerts::Config,
     /// `None` when no message is sent to Slack.
     pub slack: Option<publishers::slack::Config>,
+    pub email: Option<publishers::email::Config>,
+    pub alertmanager: Option<publishers::alertmanager::Config>,
+    pub webhooks: Vec<publishers::webhook::Config>,
     pub log: Log,
 }
 
@@ -100,7 +106,12 @@ impl Config {
         let store = fields.or("store", store::Config::default(), reader);
         let prometheus = fields.or("prometheus", publishers::prometheus::Config::default(), reader);
         let web = fields.or("web", publishers::web::Config::default(), reader);
+        let alerts = fields.or("alerts", insights::alerts::Config::default(), reader);
         let slack = fields.optional("slack", reader);
+        let email = fields.optional("email", reader);
+        let alertmanager = fields.optional("alertmanager", reader);
+        let webhooks_place = fields.place_of("webhooks");
+        let webhooks: Vec<publishers::webhook::Config> = fields.or("webhooks", Vec::new(), reader);
         let log = read_log(&mut fields, reader);
         fields.finish(reader);
         let mut tags = tags?;
@@ -108,6 +119,10 @@ impl Config {
             if let Some(environment) = &account.environment {
                 tags.account_environments.insert(account.id.clone(), environment.clone());
             }
+        }
+        let names: BTreeSet<&str> = webhooks.iter().map(|it| it.name.as_str()).collect();
+        if names.len() < webhooks.len() {
+            reader.problem(webhooks_place, "two of `webhooks` have the same name");
         }
         let mut config = Self {
             aws,
@@ -121,7 +136,11 @@ impl Config {
             store,
             prometheus,
             web,
+            alerts,
             slack,
+            email,
+            alertmanager,
+            webhooks,
             log: log?,
         };
         config.with_naming(|naming, config| {
@@ -130,7 +149,58 @@ impl Config {
             }
         });
         config.cost.selections = config.selections();
+        for (route, problem) in config.channels().unknown(&config.alerts.routes) {
+            reader.problem(route.place, problem);
+        }
         Some(config)
+    }
+
+    /// The channels that alerts can be told in.
+    pub fn channels(&self) -> Channels {
+        let mut channels = Channels::default();
+        let add = |channels: &mut Channels, names: Vec<String>, nature| {
+            channels.natures.extend(names.into_iter().map(|name| (name, nature)));
+        };
+        if let Some(slack) = &self.slack {
+            add(&mut channels, slack.channel_names(), Nature::People);
+            channels.usual.push(publishers::slack::CHANNEL.to_owned());
+            channels.operators.push(publishers::slack::OPERATORS.to_owned());
+        }
+        let mut all = Vec::new();
+        if let Some(email) = &self.email {
+            add(&mut channels, email.channel_names(), Nature::People);
+            all.push(publishers::email::CHANNEL.to_owned());
+        }
+        if self.alertmanager.is_some() {
+            add(
+                &mut channels,
+                vec![publishers::alertmanager::CHANNEL.to_owned()],
+                Nature::Machines,
+            );
+            all.push(publishers::alertmanager::CHANNEL.to_owned());
+        }
+        for webhook in &self.webhooks {
+            add(&mut channels, vec![webhook.channel()], Nature::Machines);
+            all.push(webhook.channel());
+        }
+        channels.usual.extend(all.iter().cloned());
+        channels.operators.extend(all);
+        channels
+    }
+
+    /// Where links in messages lead.
+    pub fn dashboard_url(&self) -> Option<&reqwest::Url> {
+        self.slack.as_ref().and_then(|slack| slack.dashboard_url.as_ref())
+    }
+
+    /// Where the secrets of all channels are kept, each with its channel's section.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
+        let slack = self.slack.iter().flat_map(|it| it.secrets()).map(|it| ("slack", it));
+        let email = self.email.iter().flat_map(|it| it.secrets()).map(|it| ("email", it));
+        let alertmanager =
+            self.alertmanager.iter().flat_map(|it| it.secrets()).map(|it| ("alertmanager", it));
+        let webhooks = self.webhooks.iter().flat_map(|it| it.secrets()).map(|it| ("webhooks", it));
+        slack.chain(email).chain(alertmanager).chain(webhooks)
     }
 
     /// Where the cost of each budget comes from, in their order.
@@ -172,7 +242,9 @@ impl Config {
         // Settings of what may be left out are asked for where it stands.
         let text = "{ aws: { accounts: [{}], billing_account: {}, retry: {}, timeouts: {} }, \
                     cost: {}, usage: {}, rules: {}, budgets: { list: [{}] }, schedule: {}, store: {}, \
-                    prometheus: {}, web: {}, slack: {} }";
+                    prometheus: {}, web: {}, \
+                    alerts: { quiet_hours: {}, routes: [{}], known_events: [{}] }, slack: {}, \
+                    email: {}, alertmanager: {}, webhooks: [{}] }";
         yaml::asked(text, Self::read)
     }
 
@@ -192,8 +264,15 @@ impl Config {
         self.rules.directories.iter_mut().for_each(anchor);
         self.rules.price_directories.iter_mut().for_each(anchor);
         if let Some(slack) = &mut self.slack {
-            slack.secret_files_mut().into_iter().for_each(anchor);
+            slack.secret_files_mut().for_each(anchor);
         }
+        if let Some(email) = &mut self.email {
+            email.files_mut().for_each(anchor);
+        }
+        if let Some(alertmanager) = &mut self.alertmanager {
+            alertmanager.secret_files_mut().for_each(anchor);
+        }
+        self.webhooks.iter_mut().flat_map(|it| it.secret_files_mut()).for_each(anchor);
     }
 }
 

@@ -6,13 +6,37 @@ use crate::yaml::Content;
 const EXAMPLE: &str = include_str!("../../centime.example.yaml");
 
 /// Settings whose keys the operator chooses.
-const FREE_KEYS: [&str; 4] =
-    ["aws.limits", "tags.environment_aliases", "budgets.list[].months", "budgets.list[].tags"];
+const FREE_KEYS: [&str; 7] = [
+    "aws.limits",
+    "tags.environment_aliases",
+    "budgets.list[].months",
+    "budgets.list[].tags",
+    "slack.channels",
+    "email.lists",
+    "alertmanager.labels",
+];
 
 /// The two ways into Slack, of which only one may stand.
 const BY_WEBHOOK: [&str; 2] = ["webhook_url", "webhook_url_file"];
-const BY_BOT: [&str; 5] =
-    ["bot_token", "bot_token_file", "channel", "operators_channel", "api_url"];
+const BY_BOT: [&str; 13] = [
+    "bot_token",
+    "bot_token_file",
+    "channel",
+    "operators_channel",
+    "channels: {",
+    "api_url",
+    "app_token",
+    "app_token_file",
+    "signing_secret",
+    "signing_secret_file",
+    "actions",
+    "users",
+    "groups",
+];
+
+/// Secrets in variables, beside the same in files.
+const IN_VARIABLES: [&str; 7] =
+    ["bot_token", "app_token", "signing_secret", "password", "token", "url: ${", "secret"];
 
 /// Whether a line holds an optional setting: `#name: value`.
 fn is_optional(line: &str) -> bool {
@@ -26,8 +50,10 @@ fn whole(left_out: &[&str]) -> String {
             return Some(line.to_owned());
         }
         let line = line.replacen('#', "", 1);
-        let name = line.trim().split(':').next().unwrap_or_default();
-        (!left_out.contains(&name)).then_some(line)
+        let item = line.trim();
+        let name = item.split(':').next().unwrap_or_default();
+        let is_left_out = |out: &&str| name == *out || out.contains(':') && item.starts_with(*out);
+        (!left_out.iter().any(|out| is_left_out(out))).then_some(line)
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -81,7 +107,9 @@ fn the_example_holds_the_defaults() {
         assert_eq!(config.store, store::Config::default());
         assert_eq!(config.prometheus, publishers::prometheus::Config::default());
         assert_eq!(config.web, publishers::web::Config::default());
-        assert_eq!(config.slack, None);
+        assert_eq!(config.alerts, insights::alerts::Config::default());
+        assert_eq!((config.slack, config.email, config.alertmanager), (None, None, None));
+        assert_eq!(config.webhooks, []);
         assert_eq!(config.log, Log::default());
     }
 }
@@ -99,9 +127,12 @@ fn the_example_holds_every_setting_and_no_other() {
 
 #[test]
 fn the_optional_settings_of_the_example_can_be_set() {
-    let by_bot = parse(&whole(&[&BY_WEBHOOK[..], &["bot_token"]].concat()));
+    let by_bot = parse(&whole(&[&BY_WEBHOOK[..], &IN_VARIABLES].concat()));
     assert!(by_bot.slack.is_some_and(|slack| slack.limits().is_none()));
-    let by_webhook = parse(&whole(&[&BY_BOT[..], &["webhook_url"]].concat()));
+    assert_eq!((by_bot.webhooks.len(), by_bot.alerts.routes.len()), (1, 1));
+    let by_webhook = whole(&[&BY_BOT[..], &["webhook_url"], &IN_VARIABLES].concat());
+    // A webhook has one channel.
+    let by_webhook = parse(&by_webhook.replace("slack.finance, ", ""));
     assert!(by_webhook.slack.is_some_and(|slack| slack.limits().is_some()));
     assert_eq!(by_webhook.aws.accounts[0].name, "prod");
     assert_eq!(by_webhook.tags.account_environments["111111111111"], "prod");
@@ -142,7 +173,8 @@ fn described() -> BTreeMap<String, (String, String)> {
         let is_free = FREE_KEYS.contains(&parent);
         let path = match parent {
             "" => name.to_owned(),
-            "aws.accounts" | "budgets.list" => format!("{parent}[].{name}"),
+            "aws.accounts" | "budgets.list" | "alerts.routes" | "alerts.known_events"
+            | "webhooks" => format!("{parent}[].{name}"),
             parent => format!("{parent}.{name}"),
         };
         let words = comment.join(" ");
@@ -260,8 +292,10 @@ fn relative_paths_are_relative_to_the_folder_of_the_file() {
     let mut config = Config::load(&path).unwrap();
     assert_eq!(config.store.directory, folder.path().join("data"));
     assert_eq!(config.rules.directories, [folder.path().join("mine"), "/theirs".into()]);
-    let mut hook = folder.path().join("hook");
-    assert_eq!(config.slack.as_mut().and_then(|slack| slack.secret_files_mut()), Some(&mut hook));
+    let hook = folder.path().join("hook");
+    let files: Vec<_> =
+        config.slack.as_mut().unwrap().secret_files_mut().map(|path| path.clone()).collect();
+    assert_eq!(files, [hook]);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Daemon, Watch, tell};
+use super::{Daemon, Watch, alerts, tell};
+use crate::insights::alerts::said;
 use crate::insights::rules::{self, Evaluation, Reads, Scene};
 use crate::model::finding::FindingRecord;
 use crate::model::time::{Span, day_of};
@@ -172,12 +173,19 @@ impl Daemon {
                 && !unknown.contains(&key(rule, account, region, resource_id))
                 && listed.contains(&(account.as_str(), region.as_str(), kind.as_str()))
         };
-        self.store.state.transaction(|tx| {
+        let accounts = watch.account_names();
+        let (changes, open, suppressions) = self.store.state.transaction(|tx| {
             let changes = tx.apply_findings(now, evaluation.findings.clone(), judged)?;
+            let open = tx.open_findings()?;
+            let account = |id: &str| accounts.get(id).cloned().unwrap_or_else(|| id.to_owned());
+            let said = said::of_findings(&open, settled_through, account);
+            let suppressions = alerts::take(tx, &watch.config, &said, now)?;
             if !changes.is_empty() {
                 tell::enqueue_digest(tx, watch, evaluation.unknown.len(), settled_through, now)?;
             }
-            Ok((changes, tx.open_findings()?))
-        })
+            Ok((changes, open, suppressions))
+        })?;
+        self.count_suppressions(&suppressions);
+        Ok((changes, open))
     }
 }

@@ -7,6 +7,7 @@
 //! A stage that fails is counted and passed over; the others go on. Only a store that cannot be
 //! written ends a cycle.
 
+pub mod alerts;
 pub mod budgets;
 mod deliver;
 mod judge;
@@ -18,6 +19,7 @@ mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -35,11 +37,11 @@ use crate::model::usage::usage_table;
 use crate::model::{Table, Usd};
 use crate::publishers::prometheus::snapshot::{Build, ConfigFacts, Program, Source};
 use crate::publishers::prometheus::{Exposition, Snapshot};
-use crate::publishers::slack::Slack;
 use crate::publishers::web::Health;
 use crate::services::{SERVICES, Service};
 use crate::store::{Store, StoreError};
 
+pub use deliver::carriers;
 pub use judge::{Judgement, reads};
 pub use read::watched_resources;
 pub use run::{RunError, run};
@@ -86,8 +88,6 @@ pub enum Error {
     Rules(#[from] crate::yaml::Problems),
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    #[error(transparent)]
-    Slack(#[from] crate::publishers::slack::deliver::ClientError),
 }
 
 /// What a configuration opens; a reload replaces it as a whole.
@@ -110,6 +110,10 @@ pub struct Daemon {
     watch: ArcSwap<Watch>,
     /// What the metrics say, and what was counted since the start.
     snapshot: Mutex<Snapshot>,
+    /// Second in which alerts are to be looked after next.
+    tend_at: AtomicI64,
+    /// Who is in the groups that may answer alerts, and when Slack said so.
+    members: tokio::sync::Mutex<Option<(Timestamp, BTreeSet<String>)>>,
     progress: Box<dyn Fn(Progress) + Send + Sync>,
 }
 
@@ -292,9 +296,7 @@ impl Daemon {
             program: program(&watch.config, now),
             ..Snapshot::default()
         };
-        if watch.config.slack.is_some() {
-            snapshot.notifications.channels = Slack::channels();
-        }
+        snapshot.notifications.channels = deliver::channels(&watch.config);
         tell::recall(&store, &mut snapshot)?;
         Ok(Arc::new(Self {
             store,
@@ -305,6 +307,8 @@ impl Daemon {
             ledger,
             watch: ArcSwap::from_pointee(watch),
             snapshot: Mutex::new(snapshot),
+            tend_at: AtomicI64::new(0),
+            members: tokio::sync::Mutex::new(None),
             progress: Box::new(progress),
         }))
     }
@@ -395,6 +399,7 @@ impl Daemon {
                 }
                 self.snapshot().program = program(&watch.config, now);
                 self.watch.store(Arc::new(watch));
+                *self.members.lock().await = None;
                 tracing::info!(configuration = %self.path.display(), "reloaded");
             }
             Err(error) => {

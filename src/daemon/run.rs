@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Daemon, Job, schedule};
 use crate::model::time::Span;
+use crate::publishers::slack::actions::Clicks;
+use crate::publishers::slack::endpoint::Endpoint;
 use crate::publishers::web::{self, Web};
 
 /// Work in flight has this long to finish once the daemon is told to stop; what is not done then is
@@ -75,8 +77,11 @@ pub async fn run(daemon: Arc<Daemon>) -> Result<(), RunError> {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "listening");
     }
-    let web =
-        Web { exposition: Arc::clone(&daemon.exposition), health: Arc::clone(&daemon.health) };
+    let web = Web {
+        exposition: Arc::clone(&daemon.exposition),
+        health: Arc::clone(&daemon.health),
+        clicks: daemon.clicks_endpoint(),
+    };
     let server = tokio::spawn(web::serve(listener, web, stop.clone().cancelled_owned()));
     let delivery = tokio::spawn(Arc::clone(&daemon).deliver());
     let mut work = tokio::spawn(Arc::clone(&daemon).work(stop.clone()));
@@ -126,6 +131,15 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 impl Daemon {
+    /// Takes the clicks that Slack sends to this machine, where a signing secret is configured.
+    fn clicks_endpoint(self: &Arc<Self>) -> Option<Arc<Endpoint>> {
+        let watch = self.watch();
+        let secret = watch.config.slack.as_ref()?.buttons.as_ref()?.signing_secret.clone()?;
+        let clock = Arc::clone(&self.clock);
+        let clicks: Arc<dyn Clicks> = Arc::<Self>::clone(self);
+        Some(Arc::new(Endpoint::new(secret, move || clock(), clicks)))
+    }
+
     /// Runs what is due, one cycle at a time, until `stop`.
     async fn work(self: Arc<Self>, stop: CancellationToken) {
         // What was missed while centime was down is made up for at once.

@@ -5,22 +5,19 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::observe::Observer;
-use super::{Daemon, SourceReport, Watch};
+use super::{Daemon, SourceReport, Watch, alerts};
 use crate::aws::LedgerSnapshot;
 use crate::aws::ledger::LATENCY_BUCKETS;
+use crate::insights::alerts::said::{self, SourceRead};
 use crate::insights::rules::Evaluation;
 use crate::model::finding::FindingStatus;
-use crate::model::time::{DayState, Month, day_of};
+use crate::model::time::{DayState, Month, day_of, start_of};
 use crate::model::{Day, Usd};
 use crate::publishers::prometheus::Snapshot;
 use crate::publishers::prometheus::snapshot::{
     self, Api, AwsRequests, Findings, Histogram, Operation, RuleResources, Transition,
 };
-use crate::publishers::slack::render::{
-    DIGEST_KIND, Digest, Failure, Outage, SOURCE_KIND, digest, digest_key, outage, recovery,
-    source_key,
-};
-use crate::publishers::slack::{self, CHANNEL, OPERATORS};
+use crate::publishers::slack::render::{DIGEST_KIND, Digest, digest, digest_key};
 use crate::store::state::{FindingChanges, OutboxRow, Outcome, Tx};
 use crate::store::{Store, StoreError};
 
@@ -83,7 +80,8 @@ pub(super) fn note_evaluation(
     }
 }
 
-/// Writes the day's digest anew into the outbox, when it says something and says it differently.
+/// Writes the day's digest of findings anew into the outbox of each channel of Slack that is told of
+/// any, when it says something and says it differently.
 pub(super) fn enqueue_digest(
     tx: &Tx<'_>,
     watch: &Watch,
@@ -94,16 +92,27 @@ pub(super) fn enqueue_digest(
     let Some(config) = &watch.config.slack else { return Ok(()) };
     let today = day_of(now);
     let mut findings = tx.findings()?;
+    let silent = alerts::silent_findings(tx, now)?;
     findings.retain(|record| {
-        record.status == FindingStatus::Open
-            || record.resolved_at.is_some_and(|at| day_of(at) == today)
+        let is_today = record.resolved_at.is_some_and(|at| day_of(at) == today);
+        (record.status == FindingStatus::Open || is_today) && !silent.contains(&record.finding.id)
     });
+    let routed = alerts::finding_channels(tx, &watch.config, start_of(today))?;
     let accounts = watch.account_names();
-    let said = Digest { today, settled_through, findings: &findings, unknown, accounts: &accounts };
-    match digest(&said, config) {
-        Some(body) => enqueue(tx, CHANNEL, digest_key(today), DIGEST_KIND, body, now),
-        None => Ok(()),
+    for channel in config.channel_names() {
+        let told: Vec<_> = findings
+            .iter()
+            .filter(|record| {
+                routed.get(&record.finding.id).is_some_and(|names| names.contains(&channel))
+            })
+            .cloned()
+            .collect();
+        let said = Digest { today, settled_through, findings: &told, unknown, accounts: &accounts };
+        if let Some(body) = digest(&said, config) {
+            enqueue(tx, &channel, digest_key(today), DIGEST_KIND, body, now)?;
+        }
     }
+    Ok(())
 }
 
 /// Writes a message, or the new state of one, unless it says what it said before.
@@ -133,80 +142,37 @@ fn enqueue(
 }
 
 impl Daemon {
-    /// Tells about sources that fail or work again, and publishes the metrics.
+    /// Tells about sources that fail or work again and about centime's own cost, and publishes the
+    /// metrics.
     pub(super) async fn tell(
         &self,
         watch: &Watch,
         sources: &[SourceReport],
     ) -> Result<(), StoreError> {
-        if let Some(config) = &watch.config.slack {
-            let settled_through = settled_through(&self.store, watch, self.now())?;
-            for source in sources {
-                self.tell_source(config, source, settled_through)?;
-            }
-        }
+        let settled_through = settled_through(&self.store, watch, self.now())?;
+        let reads: Vec<SourceRead<'_>> = sources
+            .iter()
+            .map(|report| SourceRead {
+                source: report.source,
+                scopes: report.scopes,
+                failures: report
+                    .failures
+                    .iter()
+                    .map(|failure| said::Failure {
+                        scope: failure.scope.clone(),
+                        reason: failure.reason.clone(),
+                        error: failure.error.clone(),
+                    })
+                    .collect(),
+            })
+            .collect();
+        self.take_assessment(watch, &said::of_sources(&reads, settled_through))?;
+        let month = Month::of(day_of(self.now()));
+        let (spent, cap) = (self.ledger.spent(month), watch.config.aws.monthly_cap);
+        self.take_assessment(watch, &said::of_own_cost(spent, cap, month))?;
         self.observe(watch).await?;
         self.publish().await;
         Ok(())
-    }
-
-    /// One message for an outage: written when it begins, changed while it lasts, closed when it
-    /// ends.
-    fn tell_source(
-        &self,
-        config: &slack::Config,
-        report: &SourceReport,
-        settled_through: Option<Day>,
-    ) -> Result<(), StoreError> {
-        let now = self.now();
-        let fact = format!("outage.{}", report.source);
-        let last_success = self
-            .snapshot()
-            .sources
-            .iter()
-            .find(|it| it.name == report.source)
-            .and_then(|it| it.last_success);
-        self.store.state.transaction(|tx| {
-            let since = tx.fact(&fact)?.and_then(|text| text.parse::<Timestamp>().ok());
-            if report.failures.is_empty() {
-                let Some(since) = since else { return Ok(()) };
-                tx.set_fact(&fact, "")?;
-                let body = recovery(report.source, since, now, settled_through);
-                return enqueue(
-                    tx,
-                    OPERATORS,
-                    source_key(report.source, since),
-                    SOURCE_KIND,
-                    body,
-                    now,
-                );
-            }
-            if since.is_none() {
-                tx.set_fact(&fact, &now.to_string())?;
-            }
-            let since = since.unwrap_or(now);
-            let failures: Vec<_> = report
-                .failures
-                .iter()
-                .map(|failure| Failure {
-                    scope: failure.scope.clone(),
-                    reason: failure.reason.clone(),
-                    error: failure.error.clone(),
-                })
-                .collect();
-            let body = outage(
-                &Outage {
-                    source: report.source,
-                    since,
-                    last_success,
-                    failures: &failures,
-                    scopes: report.scopes,
-                    settled_through,
-                },
-                config,
-            );
-            enqueue(tx, OPERATORS, source_key(report.source, since), SOURCE_KIND, body, now)
-        })
     }
 
     /// Asks the lake and the state what the metrics show.
@@ -256,17 +222,21 @@ impl Daemon {
     pub(super) async fn publish(&self) {
         let now = self.now();
         let day_spent = self.store.state.spent_on(day_of(now)).ok();
-        let queues = [CHANNEL, OPERATORS]
-            .map(|channel| (channel, self.store.state.outbox_counts(channel).ok()));
+        let channels = self.watch().config.channels();
+        let queues: Vec<_> = channels
+            .natures
+            .into_keys()
+            .map(|channel| {
+                let counts = self.store.state.outbox_counts(&channel).ok();
+                (channel, counts)
+            })
+            .collect();
         let copy = {
             let mut snapshot = self.snapshot();
             snapshot.aws = requests(&self.ledger.snapshot(), day_spent, day_of(now));
             for (channel, counts) in queues {
-                if let Some(channel) =
-                    snapshot.notifications.channels.iter_mut().find(|it| it.channel == channel)
-                {
-                    channel.queue = counts.map(|counts| counts.pending);
-                }
+                snapshot.notifications.channel(&channel).queue =
+                    counts.map(|counts| counts.pending);
             }
             snapshot.clone()
         };

@@ -1,6 +1,7 @@
 //! Facts to what there is to say: pure judgement over the store's tables, without I/O of its own and
 //! without a clock.
 
+pub mod alerts;
 pub mod budgets;
 pub mod forecast;
 pub mod prices;

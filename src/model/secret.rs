@@ -48,6 +48,14 @@ pub enum SecretError {
 }
 
 impl SecretSource {
+    /// The path of its file, to make it absolute.
+    pub fn file_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Environment(_) => None,
+        }
+    }
+
     /// Reads the secret, without the line break at its end.
     ///
     /// # Errors

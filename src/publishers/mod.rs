@@ -1,9 +1,18 @@
-//! What centime says, and where: [`prometheus`] and [`web`] when asked, [`slack`] unasked.
+//! What centime says, and where: [`prometheus`] and [`web`] when asked; [`slack`], [`alertmanager`],
+//! [`webhook`] and [`email`] unasked.
 //!
 //! What is said is decided by pure functions (`families`, `render`) that tests compare with
-//! snapshots; what carries it knows nothing of cost. What goes out unasked waits in the [`outbox`].
+//! snapshots; what carries it knows nothing of cost. What goes out unasked waits in the [`outbox`],
+//! and [`delivery`] brings it there.
 
+pub mod address;
+pub mod alertmanager;
+pub mod delivery;
+pub mod email;
+pub mod http;
 pub mod outbox;
 pub mod prometheus;
 pub mod slack;
 pub mod web;
+pub mod webhook;
+pub mod words;

@@ -14,13 +14,14 @@ pub struct Message {
     pub id: i64,
     /// Which way it goes, such as [`slack::CHANNEL`](super::slack::CHANNEL).
     pub channel: String,
-    /// What it is about: messages with the same channel and key are states of one message.
+    /// What it is about: messages with the same channel and key are states of one message. Lines of
+    /// its thread have keys below it: `incident-12/7`.
     pub key: String,
     /// For the metrics: `findings`, `source`.
     pub kind: String,
     /// As rendered, without secrets and without its destination.
     pub body: Value,
-    /// What [`Outbox::delivered`] was last told for this channel and key: the message to update.
+    /// What [`Outbox::delivered`] was told of the message that this one updates or answers.
     pub sent_ts: Option<String>,
     /// How often its delivery has failed.
     pub attempts: u32,
@@ -28,12 +29,13 @@ pub struct Message {
 
 /// Where messages wait; kept by the store.
 pub trait Outbox: Send + Sync {
-    /// Messages that are neither delivered nor dead and whose time has come, by ascending id.
+    /// Messages of a channel that are neither delivered nor dead and whose time has come, by ascending
+    /// id.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    fn due(&self, now: Timestamp) -> Result<Vec<Message>, Error>;
+    fn due(&self, channel: &str, now: Timestamp) -> Result<Vec<Message>, Error>;
 
     /// It was accepted. `ts` says how to update it, in the words of whoever delivered it.
     ///

@@ -1,7 +1,8 @@
 //! The local web server: metrics for Prometheus, health for whoever watches the daemon.
 //!
-//! It answers from memory alone: no request reaches AWS, the lake or the state. It is read-only and
-//! listens on the loopback interface unless told otherwise.
+//! It answers from memory alone: no request reaches AWS, the lake or the state, but for signed clicks
+//! from Slack where these are configured. Else it is read-only, and it listens on the loopback
+//! interface unless told otherwise.
 
 mod patience;
 
@@ -24,6 +25,7 @@ use tokio::net::TcpListener;
 
 use self::patience::{Limits, Patient};
 use super::prometheus::{Exposition, Process};
+use super::slack::endpoint::{self, Endpoint};
 use crate::model::time::Span;
 use crate::yaml::{Fields, Node, Read, Reader};
 
@@ -164,6 +166,8 @@ impl Drop for Running<'_> {
 pub struct Web {
     pub exposition: Arc<Exposition>,
     pub health: Arc<Health>,
+    /// Takes what people answer in Slack; `None`: there is no such page.
+    pub clicks: Option<Arc<Endpoint>>,
 }
 
 /// Starts to listen.
@@ -204,6 +208,7 @@ async fn serve_within(
 
 /// All pages. `HEAD` is answered wherever `GET` is; anything else is 405.
 pub fn router(web: Web) -> Router {
+    let clicks = web.clicks.clone().map(endpoint::router).unwrap_or_default();
     Router::new()
         .route("/", routing::get(index))
         .route("/metrics", routing::get(metrics))
@@ -211,6 +216,7 @@ pub fn router(web: Web) -> Router {
         .route("/readyz", routing::get(readyz))
         .fallback(not_found)
         .with_state(web)
+        .merge(clicks)
         .layer(middleware::from_fn(guard))
 }
 
@@ -223,7 +229,9 @@ async fn guard(request: Request, next: Next) -> Response {
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let mut response = if body_bytes.is_some_and(|bytes| bytes > MOST_BODY_BYTES) {
+    // The one page that takes a body has a limit of its own.
+    let takes_body = request.uri().path() == endpoint::PATH;
+    let mut response = if !takes_body && body_bytes.is_some_and(|bytes| bytes > MOST_BODY_BYTES) {
         (StatusCode::PAYLOAD_TOO_LARGE, "no page takes a body\n").into_response()
     } else {
         next.run(request).await
@@ -333,7 +341,8 @@ mod tests {
             let health =
                 Health::new(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap());
             let exposition = Exposition::new(prometheus::Config::default());
-            let web = Web { exposition: Arc::new(exposition), health: Arc::new(health) };
+            let web =
+                Web { exposition: Arc::new(exposition), health: Arc::new(health), clicks: None };
             let listener = bind(&Config { listen: ([127, 0, 0, 1], 0).into() }).await.unwrap();
             let address = listener.local_addr().unwrap();
             tokio::spawn(serve_within(limits, listener, web.clone(), std::future::pending()));

@@ -33,7 +33,7 @@ pub struct Faults {
     pub deny: Vec<Denied>,
     /// Longest life of a role's session, also below the 15 minutes that AWS gives at least.
     pub expire: Option<Duration>,
-    /// Requests to Slack that fail: by turns 429 with `Retry-After`, 500, and a hang.
+    /// Requests to Slack that fail: by turns 429 with `Retry-After`, 500, a hang, and a cut connection.
     pub slack: f64,
     /// Slack takes one message a second per channel, as the real one does.
     pub slack_rate: bool,
@@ -104,10 +104,11 @@ impl Faults {
         if draw(self.seed ^ 0x51ac, number) >= self.slack {
             return None;
         }
-        Some(match (draw(self.seed ^ 0x51ad, number) * 3.0) as u8 {
+        Some(match (draw(self.seed ^ 0x51ad, number) * 4.0) as u8 {
             0 => SlackFault::TooMany,
             1 => SlackFault::Server,
-            _ => SlackFault::Hang,
+            2 => SlackFault::Hang,
+            _ => SlackFault::Cut,
         })
     }
 
@@ -129,6 +130,8 @@ pub enum SlackFault {
     TooMany,
     Server,
     Hang,
+    /// It took the message, or not: nobody hears.
+    Cut,
 }
 
 /// A number from 0 to 1 (excluded), the same for the same seed and number (SplitMix64).

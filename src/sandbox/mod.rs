@@ -102,6 +102,7 @@ pub struct Sandbox {
     wire: Arc<Wire>,
     stop: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
+    sockets: JoinHandle<()>,
 }
 
 impl Sandbox {
@@ -125,11 +126,15 @@ impl Sandbox {
             // A connection that refuses is merely slower.
             let _ = connection.set_nodelay(true);
         });
+        // Socket Mode has a port of its own.
+        let sockets = std::net::TcpListener::bind((address.ip(), 0))?;
+        sockets.set_nonblocking(true)?;
+        let sockets = tokio::spawn(wire.slack.serve_sockets(TcpListener::from_std(sockets)?));
         let stop = CancellationToken::new();
         let server = axum::serve(listener, router)
             .with_graceful_shutdown(stop.clone().cancelled_owned())
             .into_future();
-        Ok(Self { address, wire, stop, server: tokio::spawn(server) })
+        Ok(Self { address, wire, stop, server: tokio::spawn(server), sockets })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -169,5 +174,6 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.stop.cancel();
         self.server.abort();
+        self.sockets.abort();
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Installation, Process, Sandbox, try_get, until};
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -9,6 +9,7 @@
     reason = "a test says what must hold; a panic there is the message"
 )]
 
+mod alerts;
 mod budgets;
 mod counterparts;
 mod cycle;

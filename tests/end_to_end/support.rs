@@ -134,6 +134,11 @@ impl Installation {
         Self { folder, endpoint: sandbox.url.clone() }
     }
 
+    /// The same, but it finds AWS at another sandbox from now on; messages go where they went.
+    pub fn at(self, sandbox: &Sandbox) -> Self {
+        Self { endpoint: sandbox.url.clone(), ..self }
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

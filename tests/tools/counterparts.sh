@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings the programs that prove centime from outside: Python packages into a virtual environment,
-# Prometheus from Debian's packages without installing them. Everything lands in $COUNTERPARTS.
+# Prometheus and Alertmanager from Debian's packages without installing them. Everything lands in $COUNTERPARTS.
 # What cannot be had is told; the tests that need it then say that they were not run.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
@@ -32,12 +32,13 @@ else
   echo "not here: tests/blockkit could not be built; its test will say that it was not run"
 fi
 
-# --- Prometheus -----------------------------------------------------------------------------
-# unpack NAME SUITE PACKAGE...: downloads Debian packages and unpacks them under $home/NAME.
+# --- Prometheus and Alertmanager ------------------------------------------------------------
+# unpack NAME SUITE PROGRAM PACKAGE...: downloads Debian packages and unpacks them under $home/NAME,
+# where PROGRAM is then.
 unpack() {
-  local name="$1" suite="$2"; shift 2
+  local name="$1" suite="$2" program="$3"; shift 3
   local folder="$home/$name" apt=()
-  [ -x "$folder/usr/bin/promtool" ] && return 0
+  [ -x "$folder/usr/bin/$program" ] && return 0
   command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
   rm -rf "$folder" && mkdir -p "$folder/lists/partial" "$folder/archives/partial"
   if [ "$suite" != - ]; then
@@ -56,11 +57,20 @@ unpack() {
   (cd "$folder" && apt-get "${apt[@]}" -qq download "$@") || return 1
   for package in "$folder"/*.deb; do dpkg-deb -x "$package" "$folder" || return 1; done
   rm -rf "$folder"/*.deb "$folder/lists" "$folder/archives"
-  [ -x "$folder/usr/bin/promtool" ]
+  [ -x "$folder/usr/bin/$program" ]
 }
-if ! command -v promtool >/dev/null && ! unpack prometheus - prometheus >"$home/prometheus.log" 2>&1; then
+if ! command -v promtool >/dev/null && ! unpack prometheus - promtool prometheus >"$home/prometheus.log" 2>&1; then
   echo "not here: Prometheus and promtool (on Debian: apt install prometheus); its tests will say that they were not run"
 fi
-if ! unpack prometheus-3 sid prometheus promtool >"$home/prometheus-3.log" 2>&1; then
+if ! unpack prometheus-3 sid promtool prometheus promtool >"$home/prometheus-3.log" 2>&1; then
   echo "not here: Prometheus 3 (Debian's suite sid); its test will say that it was not run"
+fi
+# Debian's Alertmanager reads its templates from their installed place, wherever it was unpacked.
+templates() {
+  local place=/usr/share/prometheus/alertmanager
+  [ -e "$place/default.tmpl" ] && return 0
+  mkdir -p "${place%/*}" && ln -s "$home/alertmanager$place" "$place"
+}
+if ! { unpack alertmanager - prometheus-alertmanager prometheus-alertmanager && templates; } >"$home/alertmanager.log" 2>&1; then
+  echo "not here: Alertmanager (on Debian: apt install prometheus-alertmanager); its test will say that it was not run"
 fi

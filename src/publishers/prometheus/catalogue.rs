@@ -194,7 +194,7 @@ metrics! {
         NOTIFICATION_FAILURES: Counter "centime_notification_failures_total" ["channel", "reason"]
             "Messages the channel refused or that timed out, after retries.";
         NOTIFICATIONS_SUPPRESSED: Counter "centime_notifications_suppressed_total" ["kind", "reason"]
-            "Messages not sent on purpose: duplicate, snoozed, quiet_hours, below_minimum, grouped.";
+            "Messages not sent on purpose: known_event, duplicate, grouped, hierarchy, acknowledged, snoozed, dismissed, quiet_hours, cap, feedback.";
         NOTIFICATION_QUEUE: Gauge "centime_notification_queue_length" ["channel"]
             "Messages waiting.";
         NOTIFICATION_LAST_SUCCESS: Gauge "centime_notification_last_success_timestamp_seconds" ["channel"]

@@ -1,16 +1,23 @@
 //! Slack: says what is worth a person's time, once.
 //!
 //! [`render`] decides what is said, and snapshots test it; [`deliver`] only carries it. One incident
-//! is one message that is updated: findings have one digest a day, a failing source has one message
-//! until it is read again. An incoming webhook cannot update; there a change is a new message.
+//! is one message that is updated, with a line in its thread for what happened; findings have one
+//! digest a day. An incoming webhook cannot update; there a change is a new message. What people
+//! answer with buttons comes back through [`socket`] or [`endpoint`], and is read by [`actions`].
 
+pub mod actions;
 mod blocks;
 pub mod deliver;
+pub mod endpoint;
 pub mod render;
+pub mod socket;
 mod text;
+
+use std::collections::BTreeMap;
 
 use reqwest::Url;
 
+use super::address::{self, is_safe, is_web, url};
 use crate::model::secret;
 use crate::model::{SecretSource, Usd};
 use crate::yaml::{Fields, Node, Read, Reader};
@@ -28,8 +35,14 @@ pub struct Config {
     pub access: Access,
     /// Smallest saving worth a message, in USD per month.
     pub min_monthly_saving: Usd,
-    /// Where Grafana is; buttons lead there. Without it there are none.
+    /// Where Grafana is; links lead there. Without it there are none.
     pub dashboard_url: Option<Url>,
+    /// Further channels for routes: `slack.finance` is the one called `finance`. Of a bot.
+    pub channels: BTreeMap<String, String>,
+    /// Ids of user groups (`S0…`) and users (`U0…`) that are called when something critical begins.
+    pub mention: Vec<String>,
+    /// `None`: messages have no buttons that act.
+    pub buttons: Option<Buttons>,
 }
 
 /// How Slack lets centime in.
@@ -49,36 +62,72 @@ pub enum Access {
     },
 }
 
+/// How clicks come back, and whose count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buttons {
+    /// An app-level token with `connections:write`: Socket Mode, which only calls out.
+    pub app_token: Option<SecretSource>,
+    /// Clicks that Slack sends to this machine are signed with it.
+    pub signing_secret: Option<SecretSource>,
+    /// Ids of users (`U0…`) who may answer.
+    pub users: Vec<String>,
+    /// Ids of user groups (`S0…`) whose members may; needs the scope `usergroups:read`.
+    pub groups: Vec<String>,
+}
+
 /// Slack's Web API.
 pub const API_URL: &str = "https://slack.com/api";
 
 impl Config {
+    /// With this access, and all else as it is unless set.
+    pub fn new(access: Access) -> Self {
+        Self {
+            access,
+            min_monthly_saving: default_min_saving(),
+            dashboard_url: None,
+            channels: BTreeMap::new(),
+            mention: Vec::new(),
+            buttons: None,
+        }
+    }
+
     /// Where its secrets are kept.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         let (Access::Webhook { url: secret } | Access::Bot { token: secret, .. }) = &self.access;
-        std::iter::once(secret)
+        let buttons = self.buttons.iter().flat_map(|it| [&it.app_token, &it.signing_secret]);
+        std::iter::once(secret).chain(buttons.flatten())
     }
 
     /// The secrets' files, to make relative paths absolute.
-    pub fn secret_files_mut(&mut self) -> Option<&mut std::path::PathBuf> {
+    pub fn secret_files_mut(&mut self) -> impl Iterator<Item = &mut std::path::PathBuf> {
         let (Access::Webhook { url: secret } | Access::Bot { token: secret, .. }) =
             &mut self.access;
-        match secret {
-            SecretSource::File(path) => Some(path),
-            SecretSource::Environment(_) => None,
-        }
+        let buttons =
+            self.buttons.iter_mut().flat_map(|it| [&mut it.app_token, &mut it.signing_secret]);
+        std::iter::once(secret).chain(buttons.flatten()).filter_map(SecretSource::file_mut)
     }
 
     /// What this access cannot do, for the operator.
     pub fn limits(&self) -> Option<&'static str> {
         match self.access {
             Access::Webhook { .. } => Some(
-                "an incoming webhook cannot update messages and has one channel: a change is posted \
-                 as a new message, and failing sources are told in the same channel; use a bot token \
-                 for more",
+                "an incoming webhook cannot update messages, has no threads, no buttons and one \
+                 channel: a change is posted as a new message, and failing sources are told in the \
+                 same channel; use a bot token for more",
             ),
             Access::Bot { .. } => None,
         }
+    }
+
+    /// Names of the channels that routes may use.
+    pub fn channel_names(&self) -> Vec<String> {
+        let more = self.channels.keys().map(|name| format!("{CHANNEL}.{name}"));
+        [CHANNEL, OPERATORS].map(str::to_owned).into_iter().chain(more).collect()
+    }
+
+    /// Whether a message can be changed, and answered in a thread.
+    pub fn can_edit(&self) -> bool {
+        matches!(self.access, Access::Bot { .. })
     }
 }
 
@@ -89,27 +138,24 @@ impl Read for Config {
         let token = secret::optional("bot_token", "bot_token_file", &mut fields, reader);
         let channel: Option<String> = fields.optional("channel", reader);
         let operators_channel: Option<String> = fields.optional("operators_channel", reader);
-        let api_url = url(
-            &mut fields,
-            "api_url",
-            is_safe,
-            "an https URL without user or query (http only for this machine)",
-            reader,
-        );
+        let channels: Option<BTreeMap<String, String>> = fields.optional("channels", reader);
+        let api_url = url(&mut fields, "api_url", is_safe, address::SAFE, reader);
         let min_monthly_saving = fields.or("min_monthly_saving", default_min_saving(), reader);
-        let dashboard_url = url(
-            &mut fields,
-            "dashboard_url",
-            is_web,
-            "an https or http URL without user or query",
-            reader,
-        );
+        let expected = "an https or http URL without user or query";
+        let dashboard_url = url(&mut fields, "dashboard_url", is_web, expected, reader);
+        let mention = read_mentions(&mut fields, reader);
+        let has_webhook = webhook.is_some();
+        let app_token = secret::optional("app_token", "app_token_file", &mut fields, reader);
+        let signing_secret =
+            secret::optional("signing_secret", "signing_secret_file", &mut fields, reader);
+        let buttons = read_buttons(&mut fields, app_token, signing_secret, reader);
         let place = fields.place();
         let access = match (webhook, token) {
             (Some(url), None) => {
                 for (name, is_set) in [
                     ("channel", channel.is_some()),
                     ("operators_channel", operators_channel.is_some()),
+                    ("channels", channels.is_some()),
                     ("api_url", api_url.is_some()),
                 ] {
                     if is_set {
@@ -146,59 +192,96 @@ impl Read for Config {
                 None
             }
         };
+        if has_webhook && buttons.is_some() {
+            let place = fields.place_of("actions");
+            reader
+                .problem(place, format!("`{path}.actions`: a webhook's messages have no buttons"));
+        }
         fields.finish(reader);
-        Some(Self { access: access?, min_monthly_saving, dashboard_url })
+        Some(Self {
+            min_monthly_saving,
+            dashboard_url,
+            channels: channels.unwrap_or_default(),
+            mention,
+            buttons,
+            ..Self::new(access?)
+        })
     }
+}
+
+/// `mention: [S0…, U0…]`
+fn read_mentions(fields: &mut Fields<'_>, reader: &mut Reader) -> Vec<String> {
+    let place = fields.place_of("mention");
+    let ids: Vec<String> = fields.or("mention", Vec::new(), reader);
+    for id in ids.iter().filter(|id| !is_id(id, &['S', 'U', 'W'])) {
+        let message = format!(
+            "`{}.mention` takes ids of user groups (S0…) and users (U0…), not `{id}`",
+            fields.path()
+        );
+        reader.problem(place, message);
+    }
+    ids
+}
+
+/// `actions: { users: […], groups: […] }`, beside the two secrets.
+fn read_buttons(
+    fields: &mut Fields<'_>,
+    app_token: Option<SecretSource>,
+    signing_secret: Option<SecretSource>,
+    reader: &mut Reader,
+) -> Option<Buttons> {
+    let place = fields.place_of("actions");
+    let path = fields.path().to_owned();
+    let mut actions = fields.section("actions", reader)?;
+    let users: Vec<String> = actions.or("users", Vec::new(), reader);
+    let groups: Vec<String> = actions.or("groups", Vec::new(), reader);
+    actions.finish(reader);
+    for (name, ids, kinds) in [("users", &users, &['U', 'W'][..]), ("groups", &groups, &['S'][..])]
+    {
+        for id in ids.iter().filter(|id| !is_id(id, kinds)) {
+            let message = format!(
+                "`{path}.actions.{name}` takes ids such as {}0123456789, not `{id}`",
+                kinds[0]
+            );
+            reader.problem(place, message);
+        }
+    }
+    let somebody = !users.is_empty() || !groups.is_empty();
+    let way_back = app_token.is_some() || signing_secret.is_some();
+    match (way_back, somebody) {
+        (true, true) => Some(Buttons { app_token, signing_secret, users, groups }),
+        (true, false) => {
+            reader.problem(
+                place,
+                format!(
+                    "`{path}.actions` names nobody who may use the buttons: set `users` or `groups`"
+                ),
+            );
+            None
+        }
+        (false, true) => {
+            reader.problem(
+                place,
+                format!(
+                    "`{path}.actions` needs a way back: `app_token_file` (Socket Mode) or \
+                     `signing_secret_file` (Slack calls this machine)"
+                ),
+            );
+            None
+        }
+        (false, false) => None,
+    }
+}
+
+/// Slack's ids are a letter for the kind, and capitals and digits.
+fn is_id(text: &str, kinds: &[char]) -> bool {
+    text.starts_with(kinds)
+        && text.len() >= 3
+        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
 }
 
 fn default_min_saving() -> Usd {
     Usd(rust_decimal::Decimal::from(50))
-}
-
-/// An absolute URL whose path can be extended.
-fn url(
-    fields: &mut Fields<'_>,
-    name: &'static str,
-    is_good: fn(&Url) -> bool,
-    expected: &str,
-    reader: &mut Reader,
-) -> Option<Url> {
-    let text: String = fields.optional(name, reader)?;
-    let url = text.parse().ok().filter(is_good);
-    if url.is_none() {
-        let place = fields.place_of(name);
-        let problem = format!("`{}.{name}` must be {expected}", fields.path());
-        if text.contains(['@', '?']) {
-            // A password or a token may stand there.
-            reader.secret_problem(place, problem);
-        } else {
-            reader.problem(place, problem);
-        }
-    }
-    url
-}
-
-fn is_web(url: &Url) -> bool {
-    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    ["https", "http"].contains(&url.scheme()) && is_plain
-}
-
-/// What carries a secret leaves this machine encrypted only.
-fn is_safe(url: &Url) -> bool {
-    is_web(url) && (url.scheme() == "https" || is_local(url))
-}
-
-fn is_local(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
-/// A page below `base`, each segment percent-encoded.
-fn page(base: &Url, segments: &[&str]) -> Option<Url> {
-    let mut page = base.clone();
-    page.path_segments_mut().ok()?.pop_if_empty().extend(segments);
-    Some(page)
 }
 
 #[cfg(test)]
@@ -276,11 +359,22 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_built_from_the_base_alone() {
-        let base: Url = "https://g.example.org/grafana/".parse().unwrap();
-        assert_eq!(
-            page(&base, &["d", "a/../b?c"]).unwrap().as_str(),
-            "https://g.example.org/grafana/d/a%2F..%2Fb%3Fc"
-        );
+    fn buttons_need_a_way_back_and_somebody_who_may() {
+        let with = |rest: &str| config(&format!("bot_token_file: /t\nchannel: C0\n{rest}"));
+        let buttons =
+            with("app_token: ${A}\nactions: { users: [U0ANNA] }").unwrap().buttons.unwrap();
+        assert_eq!((buttons.users.len(), buttons.signing_secret.is_some()), (1, false));
+        for (text, problem) in [
+            ("app_token: ${A}", "names nobody who may use the buttons"),
+            ("actions: { users: [U0ANNA] }", "needs a way back"),
+            ("app_token: ${A}\nactions: { users: [anna] }", "takes ids such as U0123456789"),
+            ("mention: [\"<!channel>\"]", "takes ids of user groups"),
+            ("signing_secret: 8f742231", "holds a secret in clear text"),
+        ] {
+            let told = with(text).unwrap_err();
+            assert!(told.contains(problem) && !told.contains("8f74"), "{told}");
+        }
+        let hook = config("webhook_url: ${H}\napp_token: ${A}\nactions: { users: [U0ANNA] }");
+        assert!(hook.unwrap_err().contains("a webhook's messages have no buttons"));
     }
 }

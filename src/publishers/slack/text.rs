@@ -3,9 +3,7 @@
 //! Sources: Slack developer documentation, "Formatting text for app surfaces" (escaping) and the
 //! block reference (limits).
 
-use rust_decimal::{Decimal, RoundingStrategy};
-
-use crate::model::{Day, Usd};
+use crate::publishers::words::{clean, cut, mask_accounts};
 
 /// Longest name that is shown whole.
 const NAME_CHARS: usize = 80;
@@ -15,31 +13,6 @@ const NAME_END: usize = 30;
 /// Escapes the three characters that Slack's control sequences (mentions, links) are made of.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// Drops control characters, marks that turn the direction of text, and what has no width; a line
-/// break becomes a space.
-pub fn clean(text: &str) -> String {
-    text.chars()
-        .filter_map(|c| match c {
-            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => Some(' '),
-            '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{061c}'
-            | '\u{feff}' => None,
-            c if c.is_control() => None,
-            c => Some(c),
-        })
-        .collect()
-}
-
-/// At most `most` characters; what is longer ends with `…`.
-pub fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// As [`cut`], for text with escapes and code: neither is cut in two.
@@ -86,56 +59,6 @@ pub fn prose(text: &str, most: usize) -> String {
     escape(&cut(&text, most))
 }
 
-/// Twelve digits in a row are an account id: the last four are enough to know which.
-pub fn mask_accounts(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let mut digits = String::new();
-    for c in text.chars().chain(['\0']) {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        match digits.get(8..) {
-            Some(last) if digits.len() == 12 => {
-                masked.push('…');
-                masked.push_str(last);
-            }
-            _ => masked.push_str(&digits),
-        }
-        digits.clear();
-        if c != '\0' {
-            masked.push(c);
-        }
-    }
-    masked
-}
-
-/// An amount as people say it: three digits from 1,000 on, whole dollars from 10 on, else cents.
-pub fn usd(amount: Usd) -> String {
-    let away = RoundingStrategy::MidpointAwayFromZero;
-    let Usd(exact) = amount;
-    let rounded = if exact.abs() >= Decimal::ONE_THOUSAND {
-        exact.round_sf_with_strategy(3, away).unwrap_or(exact)
-    } else if exact.abs() >= Decimal::TEN {
-        exact.round_dp_with_strategy(0, away)
-    } else {
-        return format!("{amount} USD");
-    };
-    let text = Usd(rounded).to_string();
-    format!("{} USD", text.strip_suffix(".00").unwrap_or(&text))
-}
-
-/// `1 finding`, `2 findings`.
-pub fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
-}
-
-/// `Mon 16 Feb 2026`
-pub fn day(day: Day) -> String {
-    day.strftime("%a %-d %b %Y").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -163,14 +86,6 @@ mod tests {
     }
 
     #[test]
-    fn account_ids_are_masked() {
-        assert_eq!(
-            mask_accounts("arn:aws:iam::111122223333:role/x 1234567890123 12"),
-            "arn:aws:iam::…3333:role/x 1234567890123 12"
-        );
-    }
-
-    #[test]
     fn an_account_id_in_a_name_is_masked() {
         assert_eq!(name("logs-111122223333-eu-west-1"), "`logs-…3333-eu-west-1`");
     }
@@ -181,19 +96,6 @@ mod tests {
         assert_eq!(cut_escaped("a &lt;b&gt;", 11), "a &lt;b&gt;");
         assert_eq!(cut_escaped("in `name` of", 8), "in `na…`");
         assert_eq!(cut_escaped("a&b; c d e", 8), "a&b; c…");
-    }
-
-    #[test]
-    fn amounts_are_said_with_three_digits() {
-        let text = |text: &str| usd(text.parse().unwrap());
-        assert_eq!(text("14160"), "14,200 USD");
-        assert_eq!(text("1843.27"), "1,840 USD");
-        assert_eq!(text("-1845"), "-1,850 USD");
-        assert_eq!(text("999.6"), "1,000 USD");
-        assert_eq!(text("730.4"), "730 USD");
-        assert_eq!(text("7.245"), "7.25 USD");
-        assert_eq!(text("0.001"), "< 0.01 USD");
-        assert_eq!(text("1234567.89"), "1,230,000 USD");
     }
 
     proptest! {

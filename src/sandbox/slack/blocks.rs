@@ -107,7 +107,26 @@ fn actions(at: &mut Place<'_>, block: &Value) {
     }
 }
 
+fn overflow(at: &mut Place<'_>, element: &Value, below: &str) {
+    let options = element["options"].as_array().map_or(&[][..], Vec::as_slice);
+    if options.is_empty() || options.len() > 5 {
+        at.say("must have 1 to 5 items", &format!("{below}/options"));
+    }
+    for (index, option) in options.iter().enumerate() {
+        let below = format!("{below}/options/{index}");
+        text(at, &option["text"], &format!("{below}/text"), 75, &["plain_text"]);
+        match option["value"].as_str() {
+            Some(value) if value.chars().count() <= 150 => {}
+            _ => at.say("must be no more than 150 characters", &format!("{below}/value")),
+        }
+    }
+}
+
 fn element(at: &mut Place<'_>, element: &Value, below: &str) {
+    if element["type"] == "overflow" {
+        overflow(at, element, below);
+        return;
+    }
     if element["type"] != "button" {
         // Menus and pickers are not what a cost monitor sends; images need no check.
         return;

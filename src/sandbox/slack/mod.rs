@@ -1,17 +1,19 @@
 //! Stands in for Slack: takes messages as Slack does, refuses what Slack refuses, and shows them on a
-//! page as a person would see them.
+//! page as a person would see them, with threads, and buttons that work over Socket Mode.
 //!
 //! Limits and errors: Slack API documentation, "Incoming webhooks", "chat.postMessage", "chat.update",
-//! "Block Kit reference" and "Rate limits".
+//! "Block Kit reference", "Rate limits" and "Handling user interaction".
 
 mod blocks;
 mod mrkdwn;
 mod page;
+mod socket;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
@@ -19,6 +21,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::socket::Sockets;
 use super::faults::{Faults, SlackFault};
 use super::wire::pages;
 
@@ -41,6 +44,8 @@ pub struct Message {
     pub blocks: Vec<Value>,
     /// `ts` of the message that it answers in a thread.
     pub thread_ts: Option<String>,
+    /// The answer is shown in the channel too, and notifies.
+    pub broadcast: bool,
     pub received: Timestamp,
     /// When it was last changed.
     pub edited: Option<Timestamp>,
@@ -51,6 +56,7 @@ pub struct Message {
 pub struct Slack {
     faults: Faults,
     state: Mutex<State>,
+    sockets: Arc<Sockets>,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +66,13 @@ struct State {
     last_ts: i64,
     /// Second in which each channel last took a message.
     taken: HashMap<String, Timestamp>,
+    /// What was told to single users.
+    whispers: Vec<Value>,
+    clicks: u64,
 }
+
+/// Members of the one user group there is, `S0SANDBOX`.
+const MEMBERS: [&str; 2] = ["U0GROUP", "U0SANDBOX"];
 
 /// An error answer: of the API it is JSON with status 200, of a webhook a word with its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +90,15 @@ impl Refused {
 
 impl Slack {
     pub fn new(faults: Faults) -> Self {
-        Self { faults, state: Mutex::default() }
+        Self { faults, state: Mutex::default(), sockets: Arc::default() }
+    }
+
+    /// Takes the WebSockets of Socket Mode until the task is dropped.
+    pub(super) fn serve_sockets(
+        &self,
+        listener: tokio::net::TcpListener,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.sockets).serve(listener)
     }
 
     pub fn messages(&self) -> Vec<Message> {
@@ -103,7 +123,20 @@ impl Slack {
                 Some(pages::html(StatusCode::OK, page::page(&self.messages(), now)))
             }
             ("GET", "/messages") => {
-                Some(pages::json_page(StatusCode::OK, &json!({ "messages": self.messages() })))
+                let whispers = self.locked().whispers.clone();
+                let body = json!({ "messages": self.messages(), "whispers": whispers });
+                Some(pages::json_page(StatusCode::OK, &body))
+            }
+            ("GET", "/socket") => Some(pages::json_page(StatusCode::OK, &self.sockets.told())),
+            ("POST", "/refresh") => {
+                self.sockets.refresh();
+                Some(text(200, "ok"))
+            }
+            ("POST", "/click") => Some(self.click(parts, body, now)),
+            ("POST", "/response") => {
+                let whisper = serde_json::from_slice(body).unwrap_or_default();
+                self.locked().whispers.push(whisper);
+                Some(text(200, "ok"))
             }
             ("POST", path) if path.starts_with("/webhook/") => {
                 let channel = path.trim_start_matches("/webhook/").to_owned();
@@ -137,7 +170,56 @@ impl Slack {
                 tokio::time::sleep(HANG).await;
                 text(504, "timeout")
             }
+            SlackFault::Cut => {
+                let cut = std::io::Error::other("cut off");
+                let parts = [Ok(axum::body::Bytes::from_static(b"{\"ok\":")), Err(cut)];
+                Response::new(Body::from_stream(futures::stream::iter(parts)))
+            }
         })
+    }
+
+    /// Somebody uses a button: an envelope goes out over Socket Mode. From the page it comes as a
+    /// form; `request` makes it the same click again.
+    fn click(&self, parts: &Parts, body: &[u8], now: Timestamp) -> Response {
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let is_form = !header("content-type").unwrap_or_default().starts_with("application/json");
+        let asked =
+            if is_form { form(body) } else { serde_json::from_slice(body).unwrap_or_default() };
+        let word = |name: &str, default: &str| asked[name].as_str().unwrap_or(default).to_owned();
+        let (action, value) = (word("action_id", ""), word("value", ""));
+        let number = {
+            let mut state = self.locked();
+            state.clicks += 1;
+            state.clicks
+        };
+        let seconds = now.as_second();
+        let ts = word("request", &format!("{seconds}.{:06}", number % 1_000_000));
+        let user = word("user_id", "U0SANDBOX");
+        let mut element = json!({ "action_id": action, "action_ts": ts, "type": "button" });
+        if value.contains(':') {
+            element["selected_option"] = json!({ "value": value });
+        } else {
+            element["value"] = json!(value);
+        }
+        let host = header("host").unwrap_or("127.0.0.1");
+        let payload = json!({
+            "type": "block_actions",
+            "user": { "id": user, "username": word("user_name", "you"), "team_id": "T0SANDBOX" },
+            "api_app_id": "A0SANDBOX",
+            "container": { "type": "message", "message_ts": word("ts", "") },
+            "channel": { "id": word("channel", "") },
+            "response_url": format!("http://{host}/slack/response"),
+            "actions": [element],
+        });
+        if !self.sockets.interact(&format!("envelope-{number}"), &payload) {
+            return text(409, "nobody listens: Socket Mode is not open");
+        }
+        if !is_form {
+            return text(200, "ok");
+        }
+        let mut response = text(303, "see the page");
+        response.headers_mut().insert("location", HeaderValue::from_static("/slack"));
+        response
     }
 
     fn webhook(&self, channel: &str, body: &[u8], now: Timestamp) -> Response {
@@ -203,6 +285,18 @@ impl Slack {
                 "ok": true, "url": "https://bank.slack.example/", "team": "bank", "user": "centime",
                 "team_id": "T0SANDBOX", "user_id": "U0SANDBOX", "bot_id": "B0SANDBOX",
             })),
+            "apps.connections.open" => {
+                let token = in_header.unwrap_or_default().trim();
+                if !token.starts_with("xapp-") {
+                    return Err(Refused::new(200, "not_allowed_token_type"));
+                }
+                let url = self.sockets.address().ok_or(Refused::new(200, "internal_error"))?;
+                Ok(json!({ "ok": true, "url": url }))
+            }
+            "usergroups.users.list" if payload["usergroup"] == "S0SANDBOX" => {
+                Ok(json!({ "ok": true, "users": MEMBERS }))
+            }
+            "usergroups.users.list" => Err(Refused::new(200, "no_such_subteam")),
             "chat.postMessage" => {
                 let channel = channel(&payload)?;
                 let message = self.take(channel, "bot", &payload, now)?;
@@ -233,6 +327,11 @@ impl Slack {
     ) -> Result<Message, Refused> {
         let (text, blocks) = content(payload)?;
         let mut state = self.locked();
+        if let Some(thread) = payload["thread_ts"].as_str()
+            && !state.messages.iter().any(|it| it.ts == thread && it.channel == channel)
+        {
+            return Err(Refused::new(200, "thread_not_found"));
+        }
         self.limit(&mut state, channel, now)?;
         // Slack's ids are instants, and never equal.
         state.last_ts = now.as_microsecond().max(state.last_ts + 1);
@@ -243,6 +342,7 @@ impl Slack {
             text,
             blocks,
             thread_ts: payload["thread_ts"].as_str().map(str::to_owned),
+            broadcast: payload["reply_broadcast"] == true,
             received: now,
             edited: None,
         };
@@ -446,5 +546,32 @@ mod tests {
         assert_eq!(post(&slack, "/webhook/a", &body, 0).await.0, 429);
         assert_eq!(post(&slack, "/webhook/b", &body, 0).await.0, 200);
         assert_eq!(post(&slack, "/webhook/a", &body, 1).await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn an_answer_belongs_to_a_thread_that_is_there() {
+        let slack = Slack::new(Faults::default());
+        let posted = json!({ "channel": "C0", "text": "one" });
+        let (_, answer) = post(&slack, "/api/chat.postMessage", &posted, 0).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let line = json!({
+            "channel": "C0", "text": "more", "thread_ts": answer["ts"], "reply_broadcast": true,
+        });
+        post(&slack, "/api/chat.postMessage", &line, 1).await;
+        let kept = slack.messages();
+        assert_eq!((kept[1].thread_ts.as_ref(), kept[1].broadcast), (Some(&kept[0].ts), true));
+        let stray = json!({ "channel": "C0", "text": "more", "thread_ts": "1.000001" });
+        let (_, answer) = post(&slack, "/api/chat.postMessage", &stray, 2).await;
+        assert!(answer.contains("thread_not_found"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn socket_mode_wants_a_token_of_its_own_and_somebody_who_listens() {
+        let slack = Slack::new(Faults::default());
+        let open = "/api/apps.connections.open";
+        let (_, answer) = post(&slack, open, &json!({}), 0).await;
+        assert!(answer.contains("not_allowed_token_type"), "{answer}");
+        let click = json!({ "action_id": "acknowledge", "value": "inc_1" });
+        assert_eq!(post(&slack, "/click", &click, 0).await.0, 409);
     }
 }

@@ -102,6 +102,57 @@ const STEPS: &[&str] = &[
         high TEXT NOT NULL,
         PRIMARY KEY (subject, period, through)
     ) STRICT, WITHOUT ROWID;
+    ",
+    // Incidents: what became of alerts.
+    "
+    CREATE TABLE incident (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (
+            status IN ('open', 'acknowledged', 'snoozed', 'dismissed', 'resolved')),
+        lead INTEGER NOT NULL,
+        opened_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        resolved_at INTEGER,
+        body TEXT NOT NULL,
+        CHECK ((status = 'resolved') = (resolved_at IS NOT NULL))
+    ) STRICT;
+    CREATE UNIQUE INDEX incident_live ON incident (key) WHERE status <> 'resolved';
+    CREATE INDEX incident_resolved ON incident (resolved_at) WHERE status = 'resolved';
+    CREATE INDEX incident_lead ON incident (lead);
+
+    CREATE TABLE incident_event (
+        id INTEGER PRIMARY KEY,
+        incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
+        at INTEGER NOT NULL,
+        what TEXT NOT NULL,
+        actor TEXT,
+        word TEXT,
+        severity TEXT NOT NULL,
+        severity_before TEXT,
+        impact TEXT,
+        impact_before TEXT,
+        until INTEGER
+    ) STRICT;
+    CREATE INDEX incident_event_incident ON incident_event (incident, id);
+    CREATE INDEX incident_event_what ON incident_event (what, at);
+
+    CREATE TABLE suppression (
+        incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
+        reason TEXT NOT NULL,
+        word TEXT,
+        first_at INTEGER NOT NULL,
+        last_at INTEGER NOT NULL,
+        times INTEGER NOT NULL,
+        PRIMARY KEY (incident, reason)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE click (
+        name TEXT PRIMARY KEY,
+        at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX click_at ON click (at);
 ",
 ];
 

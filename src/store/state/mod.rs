@@ -7,6 +7,7 @@
 mod budgets;
 mod days;
 mod findings;
+mod incidents;
 mod migrations;
 mod outbox;
 mod runs;
@@ -26,6 +27,7 @@ use crate::model::{Day, Usd};
 pub use budgets::MadeForecast;
 pub use days::{DayRead, DayStatus, Restatement, day_reads};
 pub use findings::FindingChanges;
+pub use incidents::SuppressionRow;
 pub use outbox::{Message, OutboxCounts, OutboxRow, OutboxStatus};
 pub use runs::{Outcome, Run};
 pub(super) use tables::register;
@@ -103,6 +105,24 @@ impl State {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Opens the database to change it beside a daemon that writes too: for what a person decides.
+    /// The database takes turns; whoever waits too long is told.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_read_only`](Self::open_read_only).
+    pub fn open_beside(path: &Path) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::state(path, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY).map_err(failed)?;
+        connection
+            .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+            .map_err(failed)?;
+        migrations::check(&connection, path)?;
+        Ok(Self::of(path, connection))
+    }
+
     /// Does everything in `work`, or nothing when it fails.
     ///
     /// # Errors
@@ -151,7 +171,7 @@ impl State {
     }
 
     /// Forgets what happened before an instant: runs, requests, delivered messages, resolved
-    /// findings.
+    /// findings and incidents.
     pub fn expire(&self, before: Timestamp) -> Result<(), StoreError> {
         self.transaction(|tx| {
             tx.run("DELETE FROM run WHERE started_at < ?1", [micros(before)])?;
@@ -168,6 +188,13 @@ impl State {
                 "DELETE FROM finding WHERE status = 'resolved' AND resolved_at < ?1",
                 [micros(before)],
             )?;
+            // Their history goes with them. One that tells of others stays as long as these.
+            tx.run(
+                "DELETE FROM incident WHERE status = 'resolved' AND resolved_at < ?1
+                 AND id NOT IN (SELECT lead FROM incident WHERE status <> 'resolved')",
+                [micros(before)],
+            )?;
+            tx.run("DELETE FROM click WHERE at < ?1", [micros(before)])?;
             Ok(())
         })
     }

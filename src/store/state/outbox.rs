@@ -2,6 +2,8 @@
 //! crash loses neither; it is delivered at least once, and twice only when centime dies between
 //! the answer of the other side and [`Tx::delivered`].
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
@@ -106,17 +108,28 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
 impl Tx<'_> {
     /// Writes a message, due at once, and says its id.
     pub fn enqueue(&self, now: Timestamp, row: &OutboxRow) -> Result<i64, StoreError> {
+        self.enqueue_for(now, now, row)
+    }
+
+    /// Writes a message that is due at `due_at`, and says its id.
+    pub fn enqueue_for(
+        &self,
+        now: Timestamp,
+        due_at: Timestamp,
+        row: &OutboxRow,
+    ) -> Result<i64, StoreError> {
         self.run(
             "INSERT INTO outbox (channel, key, kind, body, update_of, status, created_at, due_at,
                  attempts)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?6, 0)",
+             VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, 0)",
             params![
                 row.channel,
                 row.key,
                 row.kind,
                 row.body.to_string(),
                 row.update_of,
-                micros(now)
+                micros(now),
+                micros(due_at)
             ],
         )?;
         Ok(self.connection.last_insert_rowid())
@@ -201,6 +214,23 @@ impl Tx<'_> {
         let sql =
             format!("{SELECT} WHERE o.channel = ?1 AND o.key = ?2 ORDER BY o.id DESC LIMIT 1");
         self.row(&sql, [channel, key], message)
+    }
+
+    /// How many new messages of these kinds each channel was given since an instant: neither
+    /// updates nor answers in a thread.
+    pub fn new_messages(
+        &self,
+        since: Timestamp,
+        kinds: &[&str],
+    ) -> Result<BTreeMap<String, u32>, StoreError> {
+        let kinds = serde_json::json!(kinds).to_string();
+        let counts = self.rows(
+            "SELECT channel, count(*) FROM outbox WHERE created_at >= ?1 AND update_of IS NULL
+                 AND kind IN (SELECT value FROM json_each(?2)) GROUP BY channel",
+            params![micros(since), kinds],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(counts.into_iter().collect())
     }
 
     /// All messages that are kept, the oldest first.

@@ -12,7 +12,7 @@ use datafusion::prelude::SessionContext;
 use jiff::Timestamp;
 
 use super::{DayStatus, State, Tx};
-use crate::model::{Column, Table, Type, Value};
+use crate::model::{Column, Incident, Table, Type, Value};
 use crate::store::StoreError;
 use crate::store::rows::batch;
 use crate::store::schema::arrow_schema;
@@ -89,6 +89,78 @@ const OUTBOX: &[Column] = &[
     Column::optional("delivered_at", Type::Time, "When it arrived."),
 ];
 
+const INCIDENTS: &[Column] = &[
+    Column::required("id", Type::Int, "As messages and `centime alerts` name it: `inc_12` is 12."),
+    Column::required("key", Type::Text, "The same for as long as it is the same incident."),
+    Column::required("kind", Type::Text, "`budget`, `burn`, `finding`, `source` or `own_cost`."),
+    Column::required("severity", Type::Text, "`info`, `warning` or `critical`, as it is now."),
+    Column::required(
+        "status",
+        Type::Text,
+        "`open`, `acknowledged`, `snoozed`, `dismissed` (called not useful) or `resolved`.",
+    ),
+    Column::required("title", Type::Text, "What and how much."),
+    Column::required("summary", Type::Text, "The figure, against what, since when."),
+    Column::optional("account", Type::Text, "Null where it spans several."),
+    Column::optional("environment", Type::Text, "Null where it spans several."),
+    Column::optional("service", Type::Text, "Null where it spans several."),
+    Column::optional("team", Type::Text, "Null where it spans several."),
+    Column::optional("owner", Type::Text, "Null where it is not known."),
+    Column::optional(
+        "impact",
+        Type::Money,
+        "What it costs or will cost beyond what is wanted; of a finding, its monthly saving.",
+    )
+    .unit("USD"),
+    Column::optional("since", Type::Day, "Its first day."),
+    Column::optional("settled_through", Type::Day, "Last day of settled cost behind it."),
+    Column::required("lead", Type::Int, "Incident whose message tells of it; mostly itself."),
+    Column::required("opened_at", Type::Time, "When it was first said."),
+    Column::required("updated_at", Type::Time, "When its words or figures last changed."),
+    Column::optional("told_at", Type::Time, "When people were last told; null when nobody was."),
+    Column::optional("silenced_by", Type::Text, "Who acknowledged, snoozed or dismissed it."),
+    Column::optional("silenced_until", Type::Time, "End of a snooze."),
+    Column::optional("silence_reason", Type::Text, "Why, in their words."),
+    Column::optional("held_for", Type::Text, "Why people are not told yet."),
+    Column::optional("frozen", Type::Text, "Why it could not be judged lately."),
+    Column::optional("resolved_at", Type::Time, "When it ended."),
+    Column::optional("last_word", Type::Text, "What was said when it ended."),
+];
+
+const INCIDENT_EVENTS: &[Column] = &[
+    Column::required("incident", Type::Int, "As `incidents.id`."),
+    Column::required("at", Type::Time, "When it happened."),
+    Column::required(
+        "what",
+        Type::Text,
+        "`opened`, `reopened`, `rose`, `fell`, `grew`, `frozen`, `thawed`, `acknowledged`, \
+         `snoozed`, `snooze_over`, `dismissed` or `resolved`.",
+    ),
+    Column::optional("actor", Type::Text, "Who did it; null when centime did."),
+    Column::optional("word", Type::Text, "Reason, last word, or what is missing."),
+    Column::required("severity", Type::Text, "Afterwards."),
+    Column::optional("severity_before", Type::Text, "Where it rose or fell."),
+    Column::optional("impact", Type::Money, "Afterwards.").unit("USD"),
+    Column::optional("impact_before", Type::Money, "Where it grew.").unit("USD"),
+    Column::optional("until", Type::Time, "End of a snooze."),
+];
+
+const SUPPRESSIONS: &[Column] = &[
+    Column::required("incident", Type::Int, "As `incidents.id`."),
+    Column::required("key", Type::Text, "As `incidents.key`."),
+    Column::required("kind", Type::Text, "As `incidents.kind`."),
+    Column::required(
+        "reason",
+        Type::Text,
+        "`known_event`, `duplicate`, `grouped`, `hierarchy`, `acknowledged`, `snoozed`, \
+         `dismissed`, `quiet_hours`, `cap` or `feedback`.",
+    ),
+    Column::optional("word", Type::Text, "The reason in words, where there are any."),
+    Column::required("first_at", Type::Time, "When it was first not told for that reason."),
+    Column::required("last_at", Type::Time, "When it was last."),
+    Column::required("times", Type::Int, "How often.").unit("times"),
+];
+
 const DAY_STATUS: &[Column] = &[
     Column::required("source", Type::Text, "As `cost.x_source`."),
     Column::required("view", Type::Text, "As `cost.x_view`."),
@@ -131,6 +203,9 @@ pub fn tables() -> Vec<Table> {
         table("runs", "What centime read, and how it went.", RUNS),
         table("requests", "What centime's own requests to AWS cost.", REQUESTS),
         table("outbox", "Messages and what became of them; without their text.", OUTBOX),
+        table("incidents", "Alerts and what became of them.", INCIDENTS),
+        table("incident_events", "What happened to incidents, and who did it.", INCIDENT_EVENTS),
+        table("suppressions", "What was not told on purpose, and why.", SUPPRESSIONS),
     ]
 }
 
@@ -238,6 +313,41 @@ fn cells(
                 ]
             })
             .collect(),
+        "incidents" => tx.incidents()?.into_iter().map(incident).collect(),
+        "incident_events" => tx
+            .incident_events(None)?
+            .into_iter()
+            .map(|event| {
+                vec![
+                    event.incident.into(),
+                    event.at.into(),
+                    event.what.as_str().into(),
+                    event.by.into(),
+                    event.word.into(),
+                    event.severity.as_str().into(),
+                    event.severity_before.map(|it| it.as_str().to_owned()).into(),
+                    event.impact.into(),
+                    event.impact_before.into(),
+                    event.until.into(),
+                ]
+            })
+            .collect(),
+        "suppressions" => tx
+            .suppressions()?
+            .into_iter()
+            .map(|row| {
+                vec![
+                    row.incident.into(),
+                    row.key.into(),
+                    row.kind.as_str().into(),
+                    row.reason.as_str().into(),
+                    row.word.into(),
+                    row.first_at.into(),
+                    row.last_at.into(),
+                    count(row.times),
+                ]
+            })
+            .collect(),
         _ => tx
             .messages()?
             .into_iter()
@@ -258,6 +368,42 @@ fn cells(
             })
             .collect(),
     })
+}
+
+fn incident(incident: Incident) -> Vec<Value> {
+    let Incident { alert, silence, .. } = incident;
+    let (by, until, reason) = match silence {
+        Some(silence) => (Some(silence.by), silence.until, silence.reason),
+        None => (None, None, None),
+    };
+    vec![
+        incident.id.into(),
+        alert.key.into(),
+        alert.kind.as_str().into(),
+        alert.severity.as_str().into(),
+        incident.status.as_str().into(),
+        alert.title.into(),
+        alert.summary.into(),
+        alert.scope.account.into(),
+        alert.scope.environment.into(),
+        alert.scope.service.into(),
+        alert.scope.team.into(),
+        alert.scope.owner.into(),
+        alert.impact.into(),
+        alert.since.into(),
+        alert.settled_through.into(),
+        incident.lead.into(),
+        incident.opened_at.into(),
+        incident.updated_at.into(),
+        incident.told.map(|told| told.at).into(),
+        by.into(),
+        until.into(),
+        reason.into(),
+        incident.hold.map(|hold| hold.reason.as_str().to_owned()).into(),
+        incident.frozen.into(),
+        incident.resolved_at.into(),
+        incident.last_word.into(),
+    ]
 }
 
 fn count(number: u64) -> Value {

@@ -2,26 +2,37 @@
 
 use jiff::SignedDuration;
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::{Value, json};
 
-use super::Reason;
-use crate::publishers::slack::text::{clean, cut};
-
-/// Longest wait that Slack is believed to ask for.
-const LONGEST_RETRY_AFTER: u64 = 3_600;
+use crate::publishers::delivery::{Reason, Refusal};
+use crate::publishers::words::{clean, cut};
 
 /// Why Slack did not take a message.
 #[derive(Debug)]
-pub(super) enum Refusal {
-    /// It says how long to wait.
-    Throttled { wait: SignedDuration },
-    /// It passes by itself.
-    Passing { reason: Reason, detail: String },
-    /// Somebody must change a setting, a permission or the channel.
-    Settings { reason: Reason, detail: String },
+pub(super) enum Answer {
+    Refused(Refusal),
     /// Slack's own word for what is wrong with this request.
-    Code { code: String, detail: String },
+    Code {
+        code: String,
+        detail: String,
+    },
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Answer {
+    /// What the sender then does.
+    pub(super) fn into_refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            Self::Code { code, detail } if is_our_mistake(&code) => Refusal::Never { detail },
+            Self::Code { detail, .. } => Refusal::Unclear { detail },
+        }
+    }
 }
 
 /// Slack's word for what is wrong: small letters and underscores, in front of a colon at most. Of
@@ -39,13 +50,13 @@ pub(super) fn judge(
     wait: SignedDuration,
     text: &str,
     is_api: bool,
-) -> Result<Value, Refusal> {
+) -> Result<Value, Answer> {
     if status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(Refusal::Throttled { wait });
+        return Err(Refusal::Throttled { wait }.into());
     }
     if status.is_server_error() {
         let detail = format!("Slack answers {status}");
-        return Err(Refusal::Passing { reason: Reason::Server, detail });
+        return Err(Refusal::Passing { reason: Reason::Server, detail }.into());
     }
     // The Web API says `ok` in JSON and nearly always 200; a webhook says `ok` or a code as text.
     let answer: Value = match serde_json::from_str(text) {
@@ -54,7 +65,7 @@ pub(super) fn judge(
         _ if !is_api => json!({"ok": false, "error": text.trim()}),
         _ => {
             let detail = format!("Slack answers {status} without JSON: is `slack.api_url` right?");
-            return Err(Refusal::Settings { reason: Reason::Config, detail });
+            return Err(Refusal::Settings { reason: Reason::Config, detail }.into());
         }
     };
     if status.is_success() && answer["ok"] == true {
@@ -69,7 +80,7 @@ pub(super) fn judge(
         None if code.is_empty() => format!("{status} is answered, in words that are not Slack's"),
         None => format!("Slack answers {status} {code}"),
     };
-    Err(match code {
+    let refusal = match code {
         "rate_limited" | "ratelimited" => Refusal::Throttled { wait },
         "internal_error"
         | "fatal_error"
@@ -108,8 +119,9 @@ pub(super) fn judge(
         {
             Refusal::Settings { reason: Reason::Config, detail }
         }
-        _ => Refusal::Code { code: code.to_owned(), detail },
-    })
+        _ => return Err(Answer::Code { code: code.to_owned(), detail }),
+    };
+    Err(refusal.into())
 }
 
 pub(super) fn is_about_channel(code: &str) -> bool {
@@ -122,32 +134,10 @@ pub(super) fn is_about_blocks(code: &str) -> bool {
 }
 
 /// Sending the same again would be refused again.
-pub(super) fn is_our_mistake(code: &str) -> bool {
+fn is_our_mistake(code: &str) -> bool {
     is_about_blocks(code)
         || ["no_text", "invalid_arguments", "invalid_json", "json_not_object", "invalid_charset"]
             .contains(&code)
-}
-
-/// A webhook's URL is a secret, so no URL stays in the error.
-pub(super) fn network(error: reqwest::Error) -> Refusal {
-    let reason = if error.is_timeout() { Reason::Timeout } else { Reason::Server };
-    let error = error.without_url();
-    let mut detail = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        detail = format!("{detail}: {cause}");
-        source = cause.source();
-    }
-    Refusal::Passing { reason, detail: cut(&clean(&detail), 300) }
-}
-
-pub(super) fn retry_after(headers: &HeaderMap) -> SignedDuration {
-    const UNSAID: u64 = 30;
-    let seconds = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok())
-        .unwrap_or(UNSAID);
-    SignedDuration::from_secs(seconds.clamp(1, LONGEST_RETRY_AFTER) as i64)
 }
 
 #[cfg(test)]
@@ -167,16 +157,5 @@ mod tests {
             assert_eq!(code_of(text), code);
         }
         assert_eq!(code_of(&"a".repeat(61)), "");
-    }
-
-    #[test]
-    fn a_wait_that_is_not_said_is_half_a_minute() {
-        let wait = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, value.parse().unwrap());
-            retry_after(&headers).as_secs()
-        };
-        assert_eq!((wait("7"), wait("0"), wait("soon"), wait("999999")), (7, 1, 30, 3_600));
-        assert_eq!(retry_after(&HeaderMap::new()).as_secs(), 30);
     }
 }

@@ -10,7 +10,9 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 
 use super::*;
-use crate::model::{SecretSource, Usd};
+use crate::publishers::delivery::{Courier, Delivery, Pass, TRIES, no_messages};
+use crate::publishers::outbox::{self, Outbox};
+use crate::publishers::prometheus::snapshot::Notifications;
 
 /// A secret that must be seen nowhere.
 const TOKEN: &str = "xoxb-very-secret";
@@ -153,6 +155,14 @@ impl Rows {
         rows.push(Row { message, status, receipt, error });
     }
 
+    /// A line in the thread of a key's message.
+    fn add_line(&self, key: &str, text: &str, is_loud: bool) {
+        let number = self.rows.lock().unwrap().len();
+        self.add(CHANNEL, &format!("{key}/{number}"), text);
+        let body = json!({"text": text, "in_thread": true, "reply_broadcast": is_loud});
+        self.rows.lock().unwrap()[number].message.body = body;
+    }
+
     fn change(&self, id: i64, change: impl FnOnce(&mut Row)) -> Result<(), outbox::Error> {
         if self.is_broken.load(Ordering::Relaxed) {
             return Err(outbox::Error("the disk is full".into()));
@@ -175,14 +185,17 @@ impl Rows {
 }
 
 impl Outbox for Rows {
-    fn due(&self, now: Timestamp) -> Result<Vec<Message>, outbox::Error> {
+    fn due(&self, channel: &str, now: Timestamp) -> Result<Vec<Message>, outbox::Error> {
         let rows = self.rows.lock().unwrap();
-        let due = rows.iter().filter(|row| matches!(row.status, Status::Waits(at) if at <= now));
+        let due = rows
+            .iter()
+            .filter(|row| row.message.channel == channel)
+            .filter(|row| matches!(row.status, Status::Waits(at) if at <= now));
         Ok(due
             .map(|row| {
+                let subject = |row: &Row| row.message.key.split('/').next().unwrap().to_owned();
                 let same = |other: &&Row| {
-                    (&other.message.channel, &other.message.key)
-                        == (&row.message.channel, &row.message.key)
+                    other.message.channel == row.message.channel && subject(other) == subject(row)
                 };
                 let sent_ts = rows.iter().rev().filter(same).find_map(|it| it.receipt.clone());
                 Message { sent_ts, ..row.message.clone() }
@@ -216,7 +229,8 @@ impl Outbox for Rows {
 
 struct Scene {
     stub: Arc<Stub>,
-    slack: Slack,
+    config: Config,
+    courier: Courier,
     now: Arc<AtomicI64>,
     _secret: tempfile::NamedTempFile,
 }
@@ -225,6 +239,12 @@ const START: i64 = 1_771_400_000;
 
 fn second(after_start: i64) -> Timestamp {
     Timestamp::from_second(START + after_start).unwrap()
+}
+
+fn courier(config: &Config) -> Courier {
+    let slack = Slack::with_timeout(config.clone(), Duration::from_millis(300)).unwrap();
+    let slack: Arc<dyn Carrier> = Arc::new(slack);
+    Courier::new(config.channel_names().into_iter().map(|name| (name, Arc::clone(&slack))))
 }
 
 impl Scene {
@@ -254,9 +274,9 @@ impl Scene {
             Access::Bot { .. } => TOKEN.to_owned(),
         };
         std::fs::write(file.path(), secret).unwrap();
-        let config = Config { access, min_monthly_saving: Usd::ZERO, dashboard_url: None };
-        let slack = Slack::with_timeout(config, Duration::from_millis(300)).unwrap();
-        Self { stub, slack, now: Arc::new(AtomicI64::new(START)), _secret: file }
+        let config = Config::new(access);
+        let courier = courier(&config);
+        Self { stub, config, courier, now: Arc::new(AtomicI64::new(START)), _secret: file }
     }
 
     async fn pass(&mut self, rows: &Rows) -> Pass {
@@ -266,7 +286,7 @@ impl Scene {
     async fn try_pass(&mut self, rows: &Rows) -> Result<Pass, outbox::Error> {
         let now = Arc::clone(&self.now);
         let clock = move || Timestamp::from_second(now.load(Ordering::Relaxed)).unwrap();
-        self.slack.deliver(rows, &clock).await
+        self.courier.deliver(rows, &clock).await
     }
 
     fn set(&self, after_start: i64) {
@@ -412,7 +432,8 @@ async fn a_long_outage_counts_as_failed_once_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_pass_is_counted() {
-    let mut metrics = Notifications { channels: Slack::channels(), ..Notifications::default() };
+    let channels = [CHANNEL, OPERATORS].map(|channel| no_messages(channel, &[])).into();
+    let mut metrics = Notifications { channels, ..Notifications::default() };
     let mut scene = Scene::bot([error("token_revoked")]).await;
     let rows = Rows::of(&[(CHANNEL, "a", "1"), (CHANNEL, "a", "2")]);
     scene.pass(&rows).await.count(second(1), &mut metrics);
@@ -512,8 +533,7 @@ async fn after_a_restart_an_outage_that_lasts_is_counted_again() {
         |pass: &Pass| matches!(pass.outcomes[0].result, Delivery::Later { failed: true, .. });
     assert!(is_counted(&scene.pass(&rows).await));
     // Counters begin at zero, and who watches them must hear of it.
-    let config = scene.slack.config.clone();
-    scene.slack = Slack::new(config).unwrap();
+    scene.courier = courier(&scene.config);
     scene.set(900);
     assert!(is_counted(&scene.pass(&rows).await));
 }
@@ -645,8 +665,7 @@ async fn a_crash_repeats_at_most_the_message_in_flight() {
     rows.is_broken.store(true, Ordering::Relaxed);
     scene.try_pass(&rows).await.unwrap_err();
     rows.is_broken.store(false, Ordering::Relaxed);
-    let config = scene.slack.config.clone();
-    scene.slack = Slack::with_timeout(config, Duration::from_millis(300)).unwrap();
+    scene.courier = courier(&scene.config);
     scene.drain(&rows).await;
     let said = scene.stub.said();
     assert_eq!(said, ["1", "2", "2", "3"].map(|text| format!("chat.postMessage {text}")));
@@ -671,22 +690,61 @@ async fn a_secret_is_in_no_error_and_goes_nowhere_else() {
         let rows = Rows::of(&[(CHANNEL, "a", "1")]);
         let pass = scene.pass(&rows).await;
         assert!(matches!(pass.outcomes[0].result, Delivery::Later { .. }), "{pass:?}");
-        texts.push_str(&format!("{pass:?} {} {:?}\n", rows.errors(), scene.slack));
+        texts.push_str(&format!("{pass:?} {} {:?}\n", rows.errors(), scene.courier));
     }
     assert!(!texts.contains("secret"), "{texts}");
     assert!(thief.seen().is_empty());
 }
 
-#[test]
-fn waits_double_up_to_a_quarter_of_an_hour() {
-    for id in 0..50 {
-        let mut longest = SignedDuration::ZERO;
-        for attempts in 0..40 {
-            let wait = backoff(id, attempts);
-            assert!(wait >= SignedDuration::from_millis(1_500) && wait <= LONGEST_BACKOFF);
-            longest = longest.max(wait);
+#[tokio::test]
+async fn what_happened_is_a_line_in_the_thread() {
+    let mut scene = Scene::bot([]).await;
+    let rows = Rows::of(&[(CHANNEL, "incident-1", "it began")]);
+    scene.drain(&rows).await;
+    rows.add_line("incident-1", "now critical", true);
+    scene.drain(&rows).await;
+    let seen = scene.stub.seen();
+    assert_eq!(scene.stub.said()[1], "chat.postMessage now critical");
+    let line = &seen[1].body;
+    assert_eq!((&line["channel"], &line["thread_ts"]), (&json!("C0ID"), &json!("17.1")));
+    assert_eq!((&line["reply_broadcast"], line.get("in_thread")), (&json!(true), None));
+}
+
+#[tokio::test]
+async fn a_line_without_its_message_is_not_sent() {
+    let gone = ["message_not_found", "thread_not_found"];
+    for replies in [vec![error("no_text")], vec![]] {
+        let was_refused = !replies.is_empty();
+        let mut scene = Scene::bot(replies).await;
+        let rows = Rows::of(&[(CHANNEL, "incident-1", "it began")]);
+        scene.drain(&rows).await;
+        rows.add_line("incident-1", "more", false);
+        if !was_refused {
+            // Somebody deleted it.
+            scene.stub.replies.lock().unwrap().push_back(error(gone[usize::from(was_refused)]));
         }
-        assert!(longest >= LONGEST_BACKOFF * 3 / 4);
+        let last = scene.drain(&rows).await;
+        assert_eq!(last, [Delivery::Superseded], "{was_refused}");
     }
-    assert_ne!(backoff(1, 5), backoff(2, 5));
+}
+
+#[tokio::test]
+async fn a_channel_of_its_own_is_found_by_its_name() {
+    let mut scene = Scene::bot([]).await;
+    scene.config.channels.insert("finance".to_owned(), "C0FIN".to_owned());
+    scene.courier = courier(&scene.config);
+    let rows = Rows::of(&[("slack.finance", "a", "1")]);
+    assert_eq!(scene.drain(&rows).await, [Delivery::Sent]);
+    assert_eq!(scene.stub.seen()[0].body["channel"], "C0FIN");
+}
+
+#[tokio::test]
+async fn a_channel_that_hangs_does_not_hold_up_the_other() {
+    let mut scene = Scene::bot([Reply::Hang]).await;
+    let rows = Rows::of(&[(CHANNEL, "a", "1"), (OPERATORS, "b", "2")]);
+    let pass = scene.pass(&rows).await;
+    assert!(pass.outcomes.iter().any(|it| it.result == Delivery::Sent), "{pass:?}");
+    scene.set(60);
+    scene.drain(&rows).await;
+    assert_eq!(rows.waits(), 0);
 }

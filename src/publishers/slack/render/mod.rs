@@ -3,18 +3,22 @@
 //! The first line alone must suffice, because it is the notification on a phone; then what, how
 //! much, where, what to do, who; then what the figures are. At most [`MOST_LINES`] lines.
 
+mod incident;
+
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::Config;
 use super::blocks::{context, header, link, message, sections};
-use super::text::{count, day, name, prose, tag, usd};
-use super::{Config, page};
+use super::text::{name, prose, tag};
 use crate::model::finding::{Finding, FindingRecord, FindingStatus};
 use crate::model::time::day_of;
 use crate::model::{Day, Usd};
+use crate::publishers::address::page;
+use crate::publishers::words::{count, day, usd};
+
+pub use incident::{IN_THREAD, incident, incident_key, small_digest, test, thread_line};
 
 /// More is not read.
 pub const MOST_LINES: usize = 15;
@@ -25,23 +29,13 @@ const EVIDENCE_FINDINGS: usize = 3;
 const EVIDENCE_FACTS: usize = 5;
 /// Lines about resolved findings, the one that counts the rest included.
 const RESOLVED_LINES: usize = 3;
-/// Lines about scopes that fail, the one that counts the rest included.
-const FAILURE_LINES: usize = 8;
 
 /// Outbox key and kind of a message, beside its body.
 pub const DIGEST_KIND: &str = "findings";
-pub const SOURCE_KIND: &str = "source";
 
 /// Key of a day's digest: its states are one message.
 pub fn digest_key(today: Day) -> String {
     format!("findings-{today}")
-}
-
-/// Key of the message about an outage of a source that began at `since`. A source that fails and
-/// recovers several times on a day is one message; a later outage is a new one, because nobody is
-/// notified of an update.
-pub fn source_key(source: &str, since: Timestamp) -> String {
-    format!("source-{source}-{}", day_of(since))
 }
 
 /// What is known of the findings on a day.
@@ -240,97 +234,6 @@ fn dashboard(label: &str, uid: &str, config: &Config) -> Option<Value> {
     Some(link(label, &url))
 }
 
-/// A source that cannot be read.
-#[derive(Debug, Clone)]
-pub struct Outage<'a> {
-    /// `cost_explorer`, `inventory`, `cloudwatch`, ….
-    pub source: &'a str,
-    /// Start of the first run that failed.
-    pub since: Timestamp,
-    /// End of the last run in which all succeeded.
-    pub last_success: Option<Timestamp>,
-    /// What fails; never empty while it does.
-    pub failures: &'a [Failure],
-    /// Scopes that the source reads in all.
-    pub scopes: usize,
-    pub settled_through: Option<Day>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Account as people call it and region: `prod eu-west-1`.
-    pub scope: String,
-    /// `throttled`, `denied`, `timeout`, `server`, `client`, `parse` or `config`.
-    pub reason: String,
-    /// The error's own words.
-    pub error: String,
-}
-
-/// The message of a failing source, for the operators.
-pub fn outage(outage: &Outage<'_>, config: &Config) -> Value {
-    let source = source_name(outage.source);
-    let first = outage.failures.first();
-    let since = instant(outage.since);
-    let reason = first.map_or_else(String::new, |first| prose(&first.reason, 20));
-    let (verdict, share) = if outage.failures.len() >= outage.scopes {
-        ("cannot be read", "nothing of it is read".to_owned())
-    } else {
-        let (missing, all) = (outage.failures.len(), outage.scopes);
-        ("is incomplete", format!("{missing} of {all} scopes cannot be read"))
-    };
-    let mut lines = vec![format!("*Since {since}*: {share}. What was read before is kept.")];
-    let shown = if outage.failures.len() > FAILURE_LINES {
-        FAILURE_LINES - 1
-    } else {
-        outage.failures.len()
-    };
-    let (told, rest) = outage.failures.split_at(shown);
-    lines.extend(told.iter().map(|failure| {
-        let (reason, error) = (prose(&failure.reason, 20), prose(&failure.error, 240));
-        format!("• {}: *{reason}*: {error}", name(&failure.scope))
-    }));
-    if !rest.is_empty() {
-        lines.push(format!("• {} more", rest.len()));
-    }
-    if let Some(first) = first {
-        lines.push(format!("*What to do*: {}", advice(&first.reason)));
-    }
-    let success = outage.last_success.map_or_else(
-        || "never read completely".to_owned(),
-        |at| format!("last read completely {}", instant(at)),
-    );
-    let mut blocks = vec![header(&format!("🟠 {source} {verdict}"))];
-    blocks.extend(sections(&lines));
-    blocks.push(context(&[
-        success,
-        settled(outage.settled_through),
-        "the other sources go on".to_owned(),
-        prose(&source_key(outage.source, outage.since), 80),
-    ]));
-    blocks.extend(dashboard("Health", "centime-health", config));
-    message(&format!("🟠 {source} {verdict} since {since}: {reason}"), &blocks)
-}
-
-/// The same message once the source is read again.
-pub fn recovery(
-    source: &str,
-    since: Timestamp,
-    recovered: Timestamp,
-    settled_through: Option<Day>,
-) -> Value {
-    let key = source_key(source, since);
-    let source = source_name(source);
-    let length = length(recovered.duration_since(since));
-    let line = format!("✅ *{source} is read again* after {length}.");
-    let mut blocks = sections(&[line]);
-    blocks.push(context(&[
-        format!("{} to {}", instant(since), instant(recovered)),
-        settled(settled_through),
-        prose(&key, 80),
-    ]));
-    message(&format!("✅ {source} is read again after {length}"), &blocks)
-}
-
 /// One message in the place of `older` ones that waited for too long.
 pub fn too_many(older: usize, config: &Config) -> Value {
     let text = format!("{} not sent, because too many waited", count(older, "older message"));
@@ -338,46 +241,6 @@ pub fn too_many(older: usize, config: &Config) -> Value {
     let mut blocks = sections(&[line]);
     blocks.extend(dashboard("Dashboard", "centime-overview", config));
     message(&text, &blocks)
-}
-
-fn source_name(source: &str) -> String {
-    match source {
-        "cost_explorer" => "Cost Explorer".to_owned(),
-        "data_export" => "The cost and usage export".to_owned(),
-        "cloudwatch" => "CloudWatch".to_owned(),
-        "inventory" => "The inventory".to_owned(),
-        other => prose(other, 40),
-    }
-}
-
-fn advice(reason: &str) -> &'static str {
-    match reason {
-        "denied" => "grant the action to the role; `centime iam-policy` prints all that it needs.",
-        "config" => "mend the configuration; `centime check` says where it is wrong.",
-        "throttled" | "timeout" | "server" => {
-            "nothing yet: it is tried again by itself; if it lasts for a day, look at AWS's health page."
-        }
-        _ => "read the daemon's log, and report it if it is centime's fault.",
-    }
-}
-
-/// `Mon 16 Feb 2026 06:00 UTC`
-fn instant(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%a %-d %b %Y %H:%M UTC").to_string()
-}
-
-/// The two largest units: `2 hours 10 minutes`.
-fn length(duration: SignedDuration) -> String {
-    let minutes = usize::try_from(duration.as_mins()).unwrap_or(0);
-    let parts = [(minutes / 1440, "day"), (minutes / 60 % 24, "hour"), (minutes % 60, "minute")];
-    let said: Vec<_> = parts
-        .into_iter()
-        .skip_while(|(number, _)| *number == 0)
-        .take(2)
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, unit)| count(number, unit))
-        .collect();
-    if said.is_empty() { "less than a minute".to_owned() } else { said.join(" ") }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Every message as a snapshot, and within Slack's limits.
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::super::blocks::problems;
@@ -17,10 +18,10 @@ fn today() -> Day {
 }
 
 fn config() -> Config {
+    let access = Access::Webhook { url: SecretSource::Environment("HOOK".into()) };
     Config {
-        access: Access::Webhook { url: SecretSource::Environment("HOOK".into()) },
-        min_monthly_saving: "50".parse().unwrap(),
         dashboard_url: Some("https://grafana.example.org/".parse().unwrap()),
+        ..Config::new(access)
     }
 }
 
@@ -181,68 +182,6 @@ fn hostile_names_have_no_effect() {
     insta::assert_json_snapshot!(render(&[first, second, third], 0).unwrap());
 }
 
-fn failing(failures: &[Failure], scopes: usize) -> Value {
-    let outage = Outage {
-        source: "inventory",
-        since: at("2026-02-14T06:00:00Z"),
-        last_success: Some(at("2026-02-14T00:03:10Z")),
-        failures,
-        scopes,
-        settled_through: Some("2026-02-16".parse().unwrap()),
-    };
-    let message = super::outage(&outage, &config());
-    assert_eq!(problems(&message), Vec::<String>::new());
-    assert!(lines(&message) <= MOST_LINES);
-    message
-}
-
-#[test]
-fn a_failing_source_says_what_since_when_and_what_to_do() {
-    let failure = |region: &str| Failure {
-        scope: format!("prod {region}"),
-        reason: "denied".into(),
-        error: "the role arn:aws:iam::111111111111:role/centime may not call kafka:ListNodes"
-            .into(),
-    };
-    insta::assert_json_snapshot!(failing(&[failure("eu-west-1"), failure("us-east-1")], 9));
-}
-
-#[test]
-fn a_source_that_fails_everywhere_is_one_message() {
-    let failures: Vec<_> = (0..30)
-        .map(|number| Failure {
-            scope: format!("<!channel> {number}"),
-            reason: "server".into(),
-            error: "<b>".repeat(500),
-        })
-        .collect();
-    let message = failing(&failures, 30);
-    let text = message["blocks"].to_string();
-    assert!(text.contains("nothing of it is read") && text.contains("• 23 more"), "{text}");
-}
-
-#[test]
-fn a_recovered_source_says_how_long_it_was_gone() {
-    let message = recovery(
-        "cost_explorer",
-        at("2026-02-14T06:00:00Z"),
-        at("2026-02-16T08:10:00Z"),
-        Some("2026-02-14".parse().unwrap()),
-    );
-    assert_eq!(problems(&message), Vec::<String>::new());
-    insta::assert_json_snapshot!(message);
-}
-
-#[test]
-fn lengths_are_said_in_two_units() {
-    let said = |minutes: i64| length(SignedDuration::from_mins(minutes));
-    assert_eq!(said(0), "less than a minute");
-    assert_eq!(said(130), "2 hours 10 minutes");
-    assert_eq!(said(1440 * 3 + 61), "3 days 1 hour");
-    assert_eq!(said(60), "1 hour");
-    assert_eq!(said(-5), "less than a minute");
-}
-
 #[test]
 fn what_was_not_sent_is_counted() {
     let message = too_many(7, &config());
@@ -282,18 +221,9 @@ fn messages() -> Vec<Value> {
         &(0..3).map(|number| hostile(number, Some("1234567.89"))).collect::<Vec<_>>(),
         &(0..40).map(|number| hostile(number, None)).collect::<Vec<_>>(),
     ];
-    let failure = |scope: &str| Failure {
-        scope: scope.to_owned(),
-        reason: "denied".into(),
-        error: long.clone(),
-    };
-    let since = at("2026-02-14T06:00:00Z");
     let mut messages: Vec<_> =
         digests.into_iter().map(|findings| render(findings, 3).unwrap()).collect();
-    messages.push(failing(&[failure("prod eu-west-1")], 9));
-    messages.push(failing(&vec![failure(&long); 30], 30));
-    messages.push(recovery("cost_explorer", since, at("2026-02-16T08:10:00Z"), None));
-    messages.push(recovery(&long, since, since, Some(today())));
+    messages.extend(super::incident::tests::messages(&long));
     messages.push(too_many(1, &config()));
     let mut repeated = messages[0].clone();
     super::super::deliver::admit_a_repeat(&mut repeated);
