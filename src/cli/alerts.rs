@@ -331,12 +331,12 @@ fn described(incident: &Incident, events: &[IncidentEvent]) -> String {
         clean(&alert.title),
         clean(&alert.summary),
         String::new(),
-        format!("{:16} {} ({})", "name", incident.name(), clean(&alert.key)),
-        format!("{:16} {} {}", "state", alert.severity, incident.status.as_str()),
+        format!("{:20} {} ({})", "name", incident.name(), clean(&alert.key)),
+        format!("{:20} {} {}", "state", alert.severity, incident.status.as_str()),
     ];
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            lines.push(format!("{name:16} {}", clean(&value)));
+            lines.push(format!("{name:20} {}", clean(&value)));
         }
     };
     for fact in &alert.facts {

@@ -129,7 +129,10 @@ fn link(out: &mut String, inner: &str) {
     } else {
         out.push_str("<span class=mention>");
         let shown = match target.chars().next() {
-            Some('!') => label.trim_start_matches('!').to_owned(),
+            Some('!') => match label.strip_prefix("!subteam^") {
+                Some(group) => format!("@{group}"),
+                None => label.trim_start_matches('!').to_owned(),
+            },
             Some(kind @ ('#' | '@')) => format!("{kind}{}", label.trim_start_matches(kind)),
             _ => label.to_owned(),
         };
