@@ -53,7 +53,7 @@ fn whole(left_out: &[&str]) -> String {
         let item = line.trim();
         let name = item.split(':').next().unwrap_or_default();
         let is_left_out = |out: &&str| name == *out || out.contains(':') && item.starts_with(*out);
-        (!left_out.iter().any(|out| is_left_out(out))).then_some(line)
+        (!left_out.iter().any(is_left_out)).then_some(line)
     });
     lines.collect::<Vec<_>>().join("\n")
 }

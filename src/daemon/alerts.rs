@@ -434,3 +434,171 @@ pub(super) fn finding_channels(
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::alert::{Alert, AlertScope, Severity};
+
+    const YAML: &str = "\
+alerts:
+  routes:
+    - { teams: [risk], channels: [email.risk, webhook.itsm] }
+    - { severity: warning, channels: [slack, alertmanager] }
+    - { channels: [slack, email] }
+slack: { bot_token: '${T}', channel: C0 }
+email: { host: h.example, from: a@b.example, to: [c@d.example], lists: { risk: [e@f.example] } }
+alertmanager: { url: 'http://am:9093' }
+webhooks: [{ name: itsm, url: '${U}' }]
+";
+
+    fn config() -> Config {
+        Config::parse("c.yaml", YAML).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn alert(name: &str, severity: Severity, team: Option<&str>) -> Alert {
+        Alert {
+            key: format!("budget/{name}/2026-02"),
+            kind: AlertKind::Budget,
+            severity,
+            scope: AlertScope { team: team.map(str::to_owned), ..AlertScope::default() },
+            title: format!("Budget {name}"),
+            summary: "It is so.".to_owned(),
+            facts: Vec::new(),
+            drivers: Vec::new(),
+            action: None,
+            impact: Some("100".parse().unwrap()),
+            impact_step: None,
+            since: None,
+            settled_through: None,
+            basis: None,
+            page: Vec::new(),
+        }
+    }
+
+    fn state() -> (tempfile::TempDir, State) {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(&directory.path().join("state.db")).unwrap();
+        (directory, state)
+    }
+
+    fn says(state: &State, firing: Vec<Alert>, now: Timestamp) {
+        let said = Assessment { kinds: vec![AlertKind::Budget], firing, ..Assessment::default() };
+        state.transaction(|tx| take(tx, &config(), &said, now)).unwrap();
+    }
+
+    /// Channel, key and a word of each message.
+    fn written(state: &State) -> Vec<(String, String, Value)> {
+        let messages = state.read(|tx| tx.messages()).unwrap();
+        messages
+            .into_iter()
+            .map(|it| {
+                let words = ["subject", "text", "event", "labels"];
+                let word = words.into_iter().map(|name| &it.body[name]).find(|it| !it.is_null());
+                (it.channel, it.key, word.cloned().unwrap_or_default())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_channel_is_told_in_its_own_words() {
+        let (_directory, state) = state();
+        let now = at("2026-02-18T10:00:00Z");
+        says(
+            &state,
+            vec![alert("a", Severity::Warning, None), alert("b", Severity::Warning, Some("risk"))],
+            now,
+        );
+        let told = written(&state);
+        let channels: Vec<&str> = told.iter().map(|it| it.0.as_str()).collect();
+        assert_eq!(channels, ["alertmanager", "webhook.itsm", "slack", "email.risk"]);
+        assert_eq!(told[0].2["key"], "budget/a/2026-02");
+        assert_eq!(told[1].2, "opened");
+        assert_eq!(told[2].2, "🟠 Budget a");
+        assert_eq!(told[3].2, "[centime] Warning: Budget b");
+
+        // A rise: Slack's message is edited and gets a line; Alertmanager hears of the old one's end.
+        says(
+            &state,
+            vec![alert("a", Severity::Critical, None), alert("b", Severity::Warning, Some("risk"))],
+            now + SignedDuration::from_hours(1),
+        );
+        let messages = state.read(|tx| tx.messages()).unwrap();
+        let new = &messages[4..];
+        assert_eq!(new.len(), 3, "{new:?}");
+        let ended = &new[0].body[0];
+        assert_eq!(
+            (&ended["labels"]["severity"], &ended["endsAt"]),
+            (&"warning".into(), &"2026-02-18T11:00:00Z".into())
+        );
+        assert_eq!(new[0].body[1]["labels"]["severity"], "critical");
+        assert_eq!((new[1].key.as_str(), new[1].update_of), ("incident-1", Some(messages[2].id)));
+        assert!(new[2].key.starts_with("incident-1/"), "{}", new[2].key);
+        assert_eq!(
+            (&new[2].body["reply_broadcast"], new[2].update_of),
+            (&true.into(), Some(new[1].id))
+        );
+    }
+
+    #[test]
+    fn the_small_come_with_the_digest_once() {
+        let (_directory, state) = state();
+        let digests = |now: &str| {
+            state.transaction(|tx| write_digests(tx, &config(), at(now))).unwrap();
+            written(&state).len()
+        };
+        assert_eq!(digests("2026-02-18T08:00:00Z"), 0);
+        says(&state, vec![alert("a", Severity::Info, None)], at("2026-02-18T08:30:00Z"));
+        assert_eq!(digests("2026-02-18T08:59:59Z"), 0);
+        // To Slack and by mail; the list of risk has nothing to read.
+        assert_eq!(digests("2026-02-18T09:00:01Z"), 2);
+        assert_eq!(digests("2026-02-18T10:00:00Z"), 2);
+        let told = written(&state);
+        assert_eq!((told[0].0.as_str(), told[1].0.as_str()), ("email", "slack"));
+        assert_eq!(told[1].1, "digest-2026-02-18");
+        // Its end is in the next one.
+        says(&state, vec![], at("2026-02-18T12:00:00Z"));
+        assert_eq!(digests("2026-02-19T09:00:01Z"), 4);
+        assert_eq!(digests("2026-02-20T09:00:01Z"), 4, "nothing to say");
+    }
+
+    #[test]
+    fn an_answer_counts_once_and_beside_another_process() {
+        let (directory, state) = state();
+        let now = at("2026-02-18T10:00:00Z");
+        says(&state, vec![alert("a", Severity::Warning, None)], now);
+        let beside = State::open_beside(&directory.path().join("state.db")).unwrap();
+        let act = Act::Acknowledge { note: None };
+        let give = |state: &State, request| {
+            answer(state, &config(), 1, &act, "anna", request, now).unwrap()
+        };
+        assert!(matches!(give(&beside, Some("click/1")), Answered::Done(_)));
+        assert_eq!(give(&state, Some("click/1")), Answered::Repeated);
+        let refused = Refused::Acknowledged("inc_1".to_owned(), "anna".to_owned());
+        assert_eq!(give(&state, None), Answered::Refused(refused));
+        assert_eq!(state.incident_events(None).unwrap().len(), 2);
+        // Those over for long are known to be over.
+        says(&state, vec![], now);
+        let later = now + SignedDuration::from_hours(100);
+        let old = answer(&state, &config(), 1, &act, "bob", None, later).unwrap();
+        assert_eq!(old, Answered::Refused(Refused::Over("inc_1".to_owned(), now)));
+    }
+
+    #[test]
+    fn a_route_to_nowhere_is_refused() {
+        let yaml = YAML.replace("email.risk", "email.rsik");
+        let told = Config::parse("c.yaml", &yaml).unwrap_err().to_string();
+        assert!(
+            told.contains(
+                "c.yaml:3:24: there is no channel `email.rsik`; did you mean `email.risk`?"
+            ),
+            "{told}"
+        );
+    }
+}

@@ -132,7 +132,11 @@ struct Resender {
 impl Daemon {
     /// Delivers what is due, until nothing more is due now.
     pub async fn deliver_due(&self) {
-        let mut courier = Courier::new(carriers(&self.watch().config));
+        let watch = self.watch();
+        if let Err(error) = self.tend(&watch) {
+            tracing::error!(%error, "what time brings to alerts is not done");
+        }
+        let mut courier = Courier::new(carriers(&watch.config));
         loop {
             let next = self.pass(&mut courier).await;
             let soon = next.map(|next| next.duration_since(self.now()).unsigned_abs());

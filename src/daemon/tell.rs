@@ -109,31 +109,35 @@ pub(super) fn enqueue_digest(
             .collect();
         let said = Digest { today, settled_through, findings: &told, unknown, accounts: &accounts };
         if let Some(body) = digest(&said, config) {
-            enqueue(tx, &channel, digest_key(today), DIGEST_KIND, body, now)?;
+            enqueue(tx, watch, &channel, body, now)?;
         }
     }
     Ok(())
 }
 
-/// Writes a message, or the new state of one, unless it says what it said before.
+/// Writes the digest of findings, or its new state, unless it says what it said before. In quiet
+/// hours it waits for their end.
 fn enqueue(
     tx: &Tx<'_>,
+    watch: &Watch,
     channel: &str,
-    key: String,
-    kind: &str,
     body: serde_json::Value,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let key = digest_key(day_of(now));
     let last = tx.last_message(channel, &key)?;
     if last.as_ref().is_some_and(|last| last.body == body) {
         return Ok(());
     }
-    tx.enqueue(
+    let alerts = &watch.config.alerts;
+    let quiet = alerts.quiet_hours.as_ref().and_then(|it| it.until(now, alerts.time_zone));
+    tx.enqueue_for(
         now,
+        quiet.unwrap_or(now),
         &OutboxRow {
             channel: channel.to_owned(),
             key,
-            kind: kind.to_owned(),
+            kind: DIGEST_KIND.to_owned(),
             body,
             update_of: last.map(|last| last.id),
         },

@@ -271,3 +271,76 @@ impl Carrier for Alertmanager {
         self.post(alerts, now).await.map(|()| Sent::As(said))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::alert::{Alert, AlertScope, Severity};
+
+    fn config(text: &str) -> Result<Config, String> {
+        crate::yaml::read("c.yaml", text, |root, reader| Config::read(root, "alertmanager", reader))
+            .map_err(|problems| problems.to_string())
+    }
+
+    fn incident() -> Incident {
+        Incident {
+            id: 7,
+            alert: Alert {
+                key: "source/inventory".to_owned(),
+                kind: AlertKind::Source,
+                severity: Severity::Warning,
+                scope: AlertScope { team: Some(String::new()), ..AlertScope::default() },
+                title: "The inventory\nis incomplete".to_owned(),
+                summary: "9 of 45 scopes cannot be read.".to_owned(),
+                facts: Vec::new(),
+                drivers: Vec::new(),
+                action: Some("grant the action".to_owned()),
+                impact: None,
+                impact_step: None,
+                since: None,
+                settled_through: None,
+                basis: None,
+                page: vec!["d".to_owned(), "centime-health".to_owned()],
+            },
+            status: IncidentStatus::Open,
+            opened_at: "2026-02-18T09:00:00Z".parse().unwrap(),
+            updated_at: "2026-02-18T09:00:00Z".parse().unwrap(),
+            resolved_at: None,
+            last_word: None,
+            lead: 7,
+            places: BTreeMap::new(),
+            told: None,
+            silence: None,
+            frozen: None,
+            hold: None,
+        }
+    }
+
+    #[test]
+    fn an_incident_is_an_alert_with_an_end_only_when_it_has_one() {
+        let config = config("{ url: 'http://am:9093', labels: { site: paris } }").unwrap();
+        let base: Url = "https://grafana.example.org".parse().unwrap();
+        let mut over = incident();
+        over.status = IncidentStatus::Resolved;
+        over.resolved_at = Some("2026-02-18T12:00:00Z".parse().unwrap());
+        over.last_word = Some("The inventory is read again.".to_owned());
+        insta::assert_json_snapshot!([
+            render(&incident(), &config, Some(&base)),
+            render(&over, &config, None)
+        ]);
+    }
+
+    #[test]
+    fn a_token_is_sent_encrypted_and_labels_have_names() {
+        for (text, problem) in [
+            ("{}", "`alertmanager.url` is missing"),
+            ("{ url: 'http://am:9093', token: '${T}' }", "a token is sent over https only"),
+            ("{ url: 'http://am:9093', every: 2h }", "must be 5s to 1h"),
+            ("{ url: 'http://am:9093', labels: { 'a-b': x } }", "is no name of a label"),
+        ] {
+            let told = config(text).unwrap_err();
+            assert!(told.contains(problem), "{told}");
+        }
+        assert!(config("{ url: 'http://127.0.0.1:9093', token: '${T}' }").is_ok());
+    }
+}

@@ -535,4 +535,12 @@ mod tests {
         assert_eq!(config("listen: '[::1]:80'").unwrap().listen.port(), 80);
         assert!(config("listen: 9155").unwrap_err().to_string().contains("an address and port"));
     }
+
+    #[tokio::test]
+    async fn clicks_are_taken_only_where_they_are_configured() {
+        let site = Site::open().await;
+        let url = format!("http://{}{}", site.address, endpoint::PATH);
+        let answer = site.client.post(url).body("payload={}").send().await.unwrap();
+        assert_eq!(answer.status(), 404);
+    }
 }

@@ -126,8 +126,8 @@ fn a_person_answers_by_buttons_and_commands_and_all_see_it() {
     let mut form: reqwest::Url = "http://form/".parse().unwrap();
     form.query_pairs_mut().append_pair("payload", &payload.to_string());
     let body = form.query().unwrap().to_owned();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let signed = |now: u64, secret: &str| {
+    let now = (centime::daemon::system_clock())().as_second();
+    let signed = |now: i64, secret: &str| {
         let signature = centime::publishers::slack::endpoint::sign(
             secret.as_bytes(),
             &now.to_string(),

@@ -250,7 +250,7 @@ mod tests {
     fn a_source_that_fails_says_what_and_what_to_do() {
         let scopes: Vec<_> =
             (0..12).map(|number| failure(&format!("prod r{number} msk"))).collect();
-        let partly = SourceRead { source: "inventory", scopes: 24, failures: scopes.clone() };
+        let partly = SourceRead { source: "inventory", scopes: 24, failures: scopes };
         let well = SourceRead { source: "cost_explorer", scopes: 6, failures: Vec::new() };
         let said = of_sources(&[partly, well], None);
         let alert = &said.firing[0];

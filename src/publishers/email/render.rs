@@ -228,3 +228,122 @@ pub(super) fn too_many(older: usize) -> Value {
     ])];
     mail(&format!("[centime] {text}"), &parts, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::alert::{Alert, AlertKind, AlertScope, Driver, Fact};
+    use crate::model::incident::IncidentStatus;
+
+    fn incident_of(id: i64, title: &str) -> Incident {
+        Incident {
+            id,
+            alert: Alert {
+                key: format!("budget/b{id}/2026-02"),
+                kind: AlertKind::Budget,
+                severity: Severity::Warning,
+                scope: AlertScope {
+                    team: Some("data-platform".to_owned()),
+                    ..AlertScope::default()
+                },
+                title: title.to_owned(),
+                summary: "14,160 USD are expected for a budget of 12,000 (118 %).".to_owned(),
+                facts: vec![Fact { name: "Spent".to_owned(), value: "7,680 USD".to_owned() }],
+                drivers: vec![Driver {
+                    name: "Kafka.m5.xlarge".to_owned(),
+                    daily_change: "96".parse().unwrap(),
+                }],
+                action: Some("Ask data-platform.".to_owned()),
+                impact: Some("2160".parse().unwrap()),
+                impact_step: None,
+                since: Some("2026-02-10".parse().unwrap()),
+                settled_through: Some("2026-02-16".parse().unwrap()),
+                basis: Some("amortized".to_owned()),
+                page: vec!["d".to_owned(), "centime-budgets".to_owned()],
+            },
+            status: IncidentStatus::Open,
+            opened_at: "2026-02-18T09:00:00Z".parse().unwrap(),
+            updated_at: "2026-02-18T09:00:00Z".parse().unwrap(),
+            resolved_at: None,
+            last_word: None,
+            lead: id,
+            places: BTreeMap::new(),
+            told: None,
+            silence: None,
+            frozen: None,
+            hold: None,
+        }
+    }
+
+    fn event(what: Happening) -> IncidentEvent {
+        IncidentEvent {
+            incident: 1,
+            at: "2026-02-23T12:05:00Z".parse().unwrap(),
+            what,
+            by: None,
+            word: Some("Expected are 11,300 of 12,000 USD (94 %).".to_owned()),
+            severity: Severity::Warning,
+            severity_before: Some(Severity::Info),
+            impact: Some("4200".parse().unwrap()),
+            impact_before: Some("2160".parse().unwrap()),
+            until: None,
+        }
+    }
+
+    #[test]
+    fn a_mail_says_what_how_much_since_when_and_what_to_do() {
+        let one = incident_of(1, "Budget msk-prod: 14,160 USD expected for 12,000 (118 %)");
+        let base: Url = "https://grafana.example.org".parse().unwrap();
+        let group = [one.clone(), incident_of(2, "Budget rds-prod")];
+        let mail = incident(&event(Happening::Opened), &one, &group, Some(&base));
+        insta::assert_snapshot!(format!(
+            "{}\n\n{}",
+            mail["subject"].as_str().unwrap(),
+            mail["text"].as_str().unwrap()
+        ));
+        insta::assert_snapshot!(mail["html"].as_str().unwrap());
+    }
+
+    #[test]
+    fn what_happened_stands_first() {
+        let mut one = incident_of(1, "Budget msk-prod");
+        let first = |what, one: &Incident| {
+            let mail = incident(&event(what), one, std::slice::from_ref(one), None);
+            let text = mail["text"].as_str().unwrap().lines().next().unwrap().to_owned();
+            (mail["subject"].as_str().unwrap().to_owned(), text)
+        };
+        let grew = first(Happening::Grew, &one);
+        assert_eq!(grew.1, "It grew to 4,200 USD (was 2,160 USD).");
+        assert_eq!(first(Happening::Rose, &one).1, "It is warning now (was info).");
+        one.resolved_at = Some("2026-02-23T12:00:00Z".parse().unwrap());
+        let (subject, text) = first(Happening::Resolved, &one);
+        assert_eq!(subject, "[centime] Over: Budget msk-prod");
+        assert_eq!(
+            text,
+            "It is over after 5 days 3 hours. Expected are 11,300 of 12,000 USD (94 %)."
+        );
+    }
+
+    #[test]
+    fn names_from_outside_are_words_and_not_markup() {
+        let mut bad = incident_of(1, "<script>alert(1)</script>\r\nBcc: all@bank.example");
+        bad.alert.summary = "\u{202e}& \"x\" 333333333333".to_owned();
+        let mail = incident(&event(Happening::Opened), &bad, &[], None);
+        let html = mail["html"].as_str().unwrap();
+        assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{html}");
+        assert!(html.contains("&amp; &quot;x&quot; …3333"), "{html}");
+        let subject = mail["subject"].as_str().unwrap();
+        assert!(!subject.contains(['\r', '\n']), "{subject:?}");
+    }
+
+    #[test]
+    fn a_digest_counts_what_it_does_not_list() {
+        let many: Vec<_> = (1..=30).map(|id| incident_of(id, &format!("Budget b{id}"))).collect();
+        let mail = digest(&many, None).unwrap();
+        assert_eq!(mail["subject"], "[centime] Digest: 30 new small alerts, 0 over");
+        assert!(mail["text"].as_str().unwrap().contains("\n10 more\n"), "{mail}");
+        assert_eq!(digest(&[], None), None);
+    }
+}

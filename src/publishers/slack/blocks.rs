@@ -38,10 +38,11 @@ fn mrkdwn(text: &str) -> Value {
     json!({"type": "mrkdwn", "text": text, "verbatim": true})
 }
 
-/// Lines as sections: one while they fit, else as many as it takes, split between lines.
+/// Lines as sections: one while they fit, else as many as it takes, split between lines. Slack takes
+/// no section without text, so lines that say nothing are left out.
 pub(super) fn sections(lines: &[String]) -> Vec<Value> {
     let mut texts: Vec<String> = Vec::new();
-    for line in lines {
+    for line in lines.iter().filter(|line| !line.trim().is_empty()) {
         let line = cut_escaped(line, SECTION_CHARS);
         match texts.last_mut() {
             Some(text) if text.chars().count() + 1 + line.chars().count() <= SECTION_CHARS => {

@@ -25,6 +25,8 @@ enum Reply {
     Http(u16, &'static str, Option<u32>),
     /// Never answers.
     Hang,
+    /// The connection ends in the middle of the answer.
+    Cut,
     /// Sends somewhere else.
     Redirect(&'static str),
 }
@@ -102,6 +104,13 @@ async fn answer(State(stub): State<Arc<Stub>>, request: Request) -> axum::respon
             response
         }
         Some(Reply::Hang) => std::future::pending().await,
+        Some(Reply::Cut) => {
+            let parts = [
+                Ok(axum::body::Bytes::from_static(b"{\"ok\":")),
+                Err(std::io::Error::other("cut")),
+            ];
+            axum::body::Body::from_stream(futures::stream::iter(parts)).into_response()
+        }
         Some(Reply::Redirect(to)) => {
             (axum::http::StatusCode::TEMPORARY_REDIRECT, [("location", to)]).into_response()
         }
@@ -391,10 +400,11 @@ async fn a_429_waits_as_long_as_slack_says_and_keeps_the_order() {
 }
 
 #[tokio::test]
-async fn a_server_error_a_hang_and_a_429_in_json_lose_nothing() {
+async fn a_server_error_a_hang_a_cut_and_a_429_in_json_lose_nothing() {
     let replies = [
         Reply::Http(500, "oops", None),
         Reply::Hang,
+        Reply::Cut,
         Reply::Api(json!({"ok": false, "error": "ratelimited"})),
         error("internal_error"),
     ];
@@ -409,7 +419,7 @@ async fn a_server_error_a_hang_and_a_429_in_json_lose_nothing() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(reasons, ["server", "timeout", "throttled", "server", "sent", "sent"]);
+    assert_eq!(reasons, ["server", "timeout", "server", "throttled", "server", "sent", "sent"]);
     assert_eq!(rows.statuses(), [Status::Delivered, Status::Delivered]);
 }
 
