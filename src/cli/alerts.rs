@@ -18,6 +18,7 @@ use crate::store::{State, StoreError};
 
 /// List alerts, and answer them: acknowledge, snooze, call not useful
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: centime alerts list")]
 pub enum Command {
     List(List),
     Show(Show),
@@ -58,6 +59,7 @@ pub struct List {
 
 /// Show one alert with all that is known of it
 #[derive(Debug, Args)]
+#[command(after_help = "Example: centime alerts show inc_12")]
 pub struct Show {
     #[command(flatten)]
     config: ConfigPath,
@@ -119,8 +121,7 @@ pub struct Snooze {
 /// Say that it is not useful: silent until it is over, and counted
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Three on the same kind of alert within 30 days, and it must be half as large \
-                        again to be told."
+    after_help = "Example: centime alerts dismiss inc_12 --reason planned\n\nThree on the same alert within 30 days, and it must be half as large again to be told."
 )]
 pub struct Dismiss {
     #[command(flatten)]
@@ -139,6 +140,9 @@ pub struct Dismiss {
 
 /// Show what happened, and who did what
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  centime alerts history\n  centime alerts history inc_12 --json"
+)]
 pub struct History {
     #[command(flatten)]
     config: ConfigPath,

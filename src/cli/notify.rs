@@ -12,6 +12,7 @@ use crate::yaml;
 
 /// Try the channels that alerts are told in
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: centime notify test slack")]
 pub enum Command {
     Test(Test),
 }

@@ -1,5 +1,7 @@
 //! The life of incidents, one decision after the other.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::insights::alerts::config::{KnownEvent, Nature, Scope};
 use crate::insights::alerts::hours::{QuietHours, Zone};
@@ -448,4 +450,74 @@ fn keys_lose_their_period() {
     assert_eq!(stem("budget/msk-prod/2026-Q1"), "budget/msk-prod");
     assert_eq!(stem("source/inventory"), "source/inventory");
     assert_eq!(stem("finding/rds-idle"), "finding/rds-idle");
+}
+
+proptest! {
+    /// Whatever fires, and however often it is said: one message for each incident, one end for each
+    /// message, and a second look changes nothing. Killing and restarting between two decisions is
+    /// the same as going on, because a decision depends on nothing but what is kept.
+    #[test]
+    fn every_message_has_one_beginning_and_one_end(
+        days in prop::collection::vec(
+            prop::collection::btree_map(0_u8..6, (0_usize..3, 1_i64..2_000), 0..5),
+            1..25,
+        ),
+        quiet in any::<bool>(),
+        hours in prop::sample::select(vec![5_i64, 11, 30]),
+        cap in 0_u32..5,
+    ) {
+        let mut world = World::new();
+        world.config.daily_cap = cap;
+        if quiet {
+            world.config.quiet_hours = Some(QuietHours {
+                from: "18:00".parse().unwrap(),
+                to: "09:00".parse().unwrap(),
+                working_days: vec![jiff::civil::Weekday::Monday, jiff::civil::Weekday::Thursday],
+                holidays: BTreeSet::new(),
+            });
+        }
+        let mut tellings: Vec<Telling> = Vec::new();
+        let mut last = days.clone();
+        last.push(BTreeMap::new());
+        for day in last {
+            let firing: Vec<Alert> = day
+                .iter()
+                .map(|(name, (severity, impact))| {
+                    budget(&format!("b{name}"), Severity::ALL[*severity], &impact.to_string())
+                })
+                .collect();
+            tellings.extend(world.says(firing.clone()).tellings);
+            prop_assert_eq!(world.says(firing), Decision::default());
+            tellings.extend(world.later(hours).tellings);
+            prop_assert_eq!(world.decide(tend), Decision::default());
+        }
+        for incident in world.incidents.values() {
+            prop_assert!(!incident.is_live(), "{incident:?}");
+            for channel in ["slack", "alertmanager"] {
+                let of: Vec<&Telling> = tellings
+                    .iter()
+                    .filter(|it| it.channel == channel && it.event.incident == incident.id)
+                    .collect();
+                let count = |what: Happening| of.iter().filter(|it| it.event.what == what).count();
+                prop_assert!(count(Happening::Opened) <= 1, "{of:#?}");
+                // What was told has an end, and after that only a new beginning is told.
+                let mut is_open = false;
+                let mut has_ended = false;
+                for telling in &of {
+                    let what = telling.event.what;
+                    prop_assert!(is_open || what != Happening::Resolved, "{of:#?}");
+                    let begins = !is_open && has_ended;
+                    prop_assert!(!begins || what == Happening::Reopened, "{of:#?}");
+                    is_open = what != Happening::Resolved;
+                    has_ended = !is_open;
+                }
+                prop_assert!(!is_open, "{of:#?}");
+                if incident.places.get(channel) == Some(&Place::Message) {
+                    prop_assert!(!of.is_empty());
+                } else {
+                    prop_assert!(of.is_empty(), "{of:#?}");
+                }
+            }
+        }
+    }
 }
