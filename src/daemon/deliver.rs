@@ -307,10 +307,13 @@ impl Clicks for Daemon {
                     .to_owned(),
             )
         };
-        if let (Some(told), Some(url)) = (told, &click.response_url)
-            && let Err(error) = slack.whisper(url, &told).await
-        {
-            tracing::debug!(%error, "whoever clicked is not told why nothing changed");
+        if let (Some(told), Some(url)) = (told, click.response_url) {
+            // Slack waits for the click's acknowledgement, not for this.
+            tokio::spawn(async move {
+                if let Err(error) = slack.whisper(&url, &told).await {
+                    tracing::debug!(%error, "whoever clicked is not told why nothing changed");
+                }
+            });
         }
     }
 }

@@ -15,7 +15,7 @@ use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use super::address::{self, is_safe, page, url};
+use super::address::{is_safe, is_web, page, url};
 use super::delivery::{Carrier, Refusal, Sent};
 use super::http::{ClientError, Clients, body_of, network, verdict};
 use super::outbox::Message;
@@ -64,7 +64,9 @@ impl Read for Config {
         let mut fields = Fields::of(node, path, reader)?;
         let place = fields.place();
         let has_url = fields.take("url", reader).is_some();
-        let url = url(&mut fields, "url", is_web_or_inside, address::SAFE, reader);
+        // It mostly stands in the same network, without TLS; no secret is sent there then.
+        let expected = "an https or http URL without user or query";
+        let url = url(&mut fields, "url", is_web, expected, reader);
         let token = secret::optional("token", "token_file", &mut fields, reader);
         let token_place = fields.place_of("token_file");
         let every_place = fields.place_of("every");
@@ -88,11 +90,6 @@ impl Read for Config {
         }
         Some(Self { url: url?, token, every, labels })
     }
-}
-
-/// Alertmanager mostly stands in the same network, without TLS; no secret is sent there then.
-fn is_web_or_inside(url: &Url) -> bool {
-    address::is_web(url)
 }
 
 fn is_label(name: &str) -> bool {

@@ -477,7 +477,7 @@ proptest! {
             });
         }
         let mut tellings: Vec<Telling> = Vec::new();
-        let mut last = days.clone();
+        let mut last = days;
         last.push(BTreeMap::new());
         for day in last {
             let firing: Vec<Alert> = day

@@ -170,7 +170,7 @@ fn silence(incident: &Incident) -> Option<String> {
         }
         IncidentStatus::Dismissed => Some(format!("*Not useful*, says {who}{why}")),
         IncidentStatus::Acknowledged => Some(format!("*Acknowledged* by {who}{why}")),
-        IncidentStatus::Resolved => Some(format!("{} by {who}{why}", "Was looked after")),
+        IncidentStatus::Resolved => Some(format!("Was looked after by {who}{why}")),
         IncidentStatus::Open => None,
     }
 }
