@@ -7,7 +7,7 @@ use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Serialize};
 
 use super::observe::rows;
-use super::{Daemon, ScopeFailure, SourceReport, Watch};
+use super::{Daemon, ScopeFailure, SourceReport, Watch, alerts};
 use crate::config::Config;
 use crate::insights::budgets::{
     self, Cost, Evaluation, Every, Figures, Kept, Memory, Named, Part, Period, Rows,
@@ -410,9 +410,8 @@ async fn computed<T: Send + 'static>(
 }
 
 impl Daemon {
-    /// Evaluates the budgets and makes the forecasts, keeps what they remember, and shows them in the
-    /// metrics. What people should be told is in the evaluation's assessment: the same for as long as
-    /// no settled day and no limit changes, so a crash before it was told loses nothing.
+    /// Evaluates the budgets and makes the forecasts, and shows them in the metrics. What they remember
+    /// and what people are told of them is kept in one transaction.
     pub(super) async fn judge_budgets(&self, watch: &Watch) -> Result<Evaluation, StoreError> {
         let _running = self.health.begin("budgets", LIMIT);
         let now = self.now();
@@ -433,10 +432,12 @@ impl Daemon {
         let of_services =
             of_bill.iter().map(|(subject, forecast)| made(subject.clone(), month, forecast));
         let forecasts: Vec<MadeForecast> = of_budgets.chain(of_services).collect();
-        self.store.state.transaction(|tx| {
+        let suppressions = self.store.state.transaction(|tx| {
             tx.keep_budget_memory(&kept)?;
-            tx.note_forecasts(&forecasts)
+            tx.note_forecasts(&forecasts)?;
+            alerts::take(tx, &watch.config, &evaluation.assessment, now)
         })?;
+        self.count_suppressions(&suppressions);
         for note in &evaluation.notes {
             tracing::warn!(note, "a closed period of a budget changed");
         }
