@@ -22,6 +22,7 @@ const CONFIGURED: &[&[&str]] = &[
     &["forecast"],
     &["forecast", "backtest"],
     &["query", "select 1"],
+    &["report"],
     &["rules", "try", "rds-idle"],
     &["iam-policy"],
 ];
@@ -159,6 +160,7 @@ fn every_command_has_help_with_an_example() {
             "notify test",
             "plan",
             "query",
+            "report",
             "rules",
             "rules list",
             "rules show",

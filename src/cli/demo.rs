@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use super::{
     End, Failure, Misuse, address, block_on, findings, note, open_store, plan, print, print_json,
-    stop,
+    report, stop,
 };
 use crate::config::Config;
 use crate::model::Usd;
@@ -109,13 +109,18 @@ async fn demo(arguments: &Arguments, folder: &Path) -> Result<End, Failure> {
             .stderr(Stdio::inherit())
             .output()
             .await?;
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+        let cycle: serde_json::Value = serde_json::from_slice(&output.stdout)
             .map_err(|error| format!("the cycle failed ({}): {error}", output.status))?;
-        let (summary, records) = summarise(&sandbox, &config, &report, begun.elapsed()).await?;
+        let (summary, records) = summarise(&sandbox, &config, &cycle, begun.elapsed()).await?;
         if arguments.json {
             print_json(&summary)?;
         } else {
             print(shown(&summary, &records))?;
+        }
+        if arguments.dir.is_some() {
+            let reports = folder.join("reports");
+            let files = report::last_month(&config, &reports).await?;
+            note(format!("the report of last month, {} files: {}", files.len(), reports.display()));
         }
         sandbox.stop().await;
         let right = summary.missed == 0 && summary.false_findings == 0 && output.status.success();
@@ -126,6 +131,7 @@ async fn demo(arguments: &Arguments, folder: &Path) -> Result<End, Failure> {
     let (summary, records) =
         summarise(&sandbox, &config, &serde_json::Value::Null, begun.elapsed()).await?;
     print(shown(&summary, &records))?;
+    report::last_month(&config, &folder.join("reports")).await?;
     print(whereabouts(arguments, &sandbox, &path))?;
     tokio::select! {
         stop = stop() => stop?,
@@ -174,7 +180,8 @@ fn prepare(folder: &Path, sandbox: &Sandbox, listen: SocketAddr) -> Result<PathB
          schedule:\n  jitter: 0s\nstore:\n  directory: data\nweb:\n  listen: {listen}\n\
          slack:\n  bot_token_file: bot-token\n  channel: C0COST\n  api_url: {}/slack/api\n  \
          app_token_file: app-token\n  actions: {{ users: [U0SANDBOX] }}\n\
-         log:\n  level: warn\n",
+         report:\n  directory: reports\n  formats: [html, pdf, xlsx, csv, md, json]\n\
+         \x20 languages: [en, fr]\nlog:\n  level: warn\n",
         sandbox::configuration(),
         sandbox::budgets(sandbox.estate()),
         sandbox.url()
@@ -223,7 +230,7 @@ async fn first_cycle(listen: SocketAddr, daemon: &mut Child) -> Result<(), Failu
 async fn summarise(
     sandbox: &Sandbox,
     config: &Config,
-    report: &serde_json::Value,
+    cycle: &serde_json::Value,
     took: Duration,
 ) -> Result<(Summary, Vec<FindingRecord>), Failure> {
     let planted: BTreeSet<Place> = sandbox
@@ -254,7 +261,7 @@ async fn summarise(
     let missed: Vec<Place> = planted.difference(&found).cloned().collect();
     let unexpected: Vec<Place> = found.difference(&planted).cloned().collect();
     let plan = plan::of(config).await?;
-    let unknown = report["findings"]["unknown"].as_u64().unwrap_or_default();
+    let unknown = cycle["findings"]["unknown"].as_u64().unwrap_or_default();
     let summary = Summary {
         planted: planted.len(),
         found: found.len(),
@@ -314,13 +321,16 @@ fn shown(summary: &Summary, records: &[FindingRecord]) -> String {
 
 /// Where to look next.
 fn whereabouts(arguments: &Arguments, sandbox: &Sandbox, config: &Path) -> String {
-    let (listen, url, config) = (arguments.listen, sandbox.url(), config.display());
+    let reports = config.with_file_name("reports");
+    let (listen, url) = (arguments.listen, sandbox.url());
+    let (config, reports) = (config.display(), reports.display());
     let centime = std::env::current_exe()
         .map_or_else(|_| "centime".to_owned(), |path| path.display().to_string());
     format!(
         "\nWhere to look while it runs (Ctrl-C ends it):\n\
          \x20 metrics          http://{listen}/metrics\n\
          \x20 Slack messages   {url}/slack   (the buttons work)\n\
+         \x20 monthly report   {reports}, in six formats and two languages\n\
          \x20 what was planted {url}/planted\n\
          \x20 findings         {centime} findings --long --config {config}\n\
          \x20 budgets          {centime} budgets --config {config}\n\

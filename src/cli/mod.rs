@@ -14,6 +14,7 @@ mod memory;
 mod notify;
 mod plan;
 mod query;
+mod report;
 mod rules;
 mod run;
 mod sandbox;
@@ -89,6 +90,7 @@ enum Command {
     #[command(subcommand)]
     Rules(rules::Command),
     Query(query::Arguments),
+    Report(report::Arguments),
     Sandbox(sandbox::Arguments),
     Demo(demo::Arguments),
     IamPolicy(iam_policy::Arguments),
@@ -141,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Notify(command) => notify::run(&command),
         Command::Rules(command) => rules::run(&command),
         Command::Query(arguments) => query::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::IamPolicy(arguments) => iam_policy::run(&arguments),

@@ -35,6 +35,7 @@ pub struct Config {
     pub email: Option<publishers::email::Config>,
     pub alertmanager: Option<publishers::alertmanager::Config>,
     pub webhooks: Vec<publishers::webhook::Config>,
+    pub report: publishers::report::Config,
     pub log: Log,
 }
 
@@ -112,6 +113,7 @@ impl Config {
         let alertmanager = fields.optional("alertmanager", reader);
         let webhooks_place = fields.place_of("webhooks");
         let webhooks: Vec<publishers::webhook::Config> = fields.or("webhooks", Vec::new(), reader);
+        let report = fields.or("report", publishers::report::Config::default(), reader);
         let log = read_log(&mut fields, reader);
         fields.finish(reader);
         let mut tags = tags?;
@@ -141,6 +143,7 @@ impl Config {
             email,
             alertmanager,
             webhooks,
+            report,
             log: log?,
         };
         config.with_naming(|naming, config| {
@@ -244,7 +247,7 @@ impl Config {
                     cost: {}, usage: {}, rules: {}, budgets: { list: [{}] }, schedule: {}, store: {}, \
                     prometheus: {}, web: {}, \
                     alerts: { quiet_hours: {}, routes: [{}], known_events: [{}] }, slack: {}, \
-                    email: {}, alertmanager: {}, webhooks: [{}] }";
+                    email: {}, alertmanager: {}, webhooks: [{}], report: {} }";
         yaml::asked(text, Self::read)
     }
 
@@ -263,6 +266,7 @@ impl Config {
         anchor(&mut self.store.directory);
         self.rules.directories.iter_mut().for_each(anchor);
         self.rules.price_directories.iter_mut().for_each(anchor);
+        self.report.directory.iter_mut().for_each(anchor);
         if let Some(slack) = &mut self.slack {
             slack.secret_files_mut().for_each(anchor);
         }

@@ -6,7 +6,7 @@ use crate::yaml::Content;
 const EXAMPLE: &str = include_str!("../../centime.example.yaml");
 
 /// Settings whose keys the operator chooses.
-const FREE_KEYS: [&str; 7] = [
+const FREE_KEYS: [&str; 8] = [
     "aws.limits",
     "tags.environment_aliases",
     "budgets.list[].months",
@@ -14,6 +14,7 @@ const FREE_KEYS: [&str; 7] = [
     "slack.channels",
     "email.lists",
     "alertmanager.labels",
+    "report.eur_rates",
 ];
 
 /// The two ways into Slack, of which only one may stand.
@@ -110,6 +111,7 @@ fn the_example_holds_the_defaults() {
         assert_eq!(config.alerts, insights::alerts::Config::default());
         assert_eq!((config.slack, config.email, config.alertmanager), (None, None, None));
         assert_eq!(config.webhooks, []);
+        assert_eq!(config.report, publishers::report::Config::default());
         assert_eq!(config.log, Log::default());
     }
 }
@@ -173,7 +175,10 @@ fn described() -> BTreeMap<String, (String, String)> {
         let is_free = FREE_KEYS.contains(&parent);
         let path = match parent {
             "" => name.to_owned(),
-            "aws.accounts" | "budgets.list" | "alerts.routes" | "alerts.known_events"
+            "aws.accounts"
+            | "budgets.list"
+            | "alerts.routes"
+            | "alerts.known_events"
             | "webhooks" => format!("{parent}[].{name}"),
             parent => format!("{parent}.{name}"),
         };

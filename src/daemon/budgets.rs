@@ -29,10 +29,10 @@ const LIMIT: Span = Span::minutes(10);
 const RUN_RATE: &str = "usage_type";
 
 /// Subject of the whole bill's forecasts.
-const BILL: &str = "bill";
+pub(super) const BILL: &str = "bill";
 
 /// Days of the month whose forecasts are compared with what came.
-const AS_OF: [i8; 5] = [5, 10, 15, 20, 25];
+pub(super) const AS_OF: [i8; 5] = [5, 10, 15, 20, 25];
 
 /// Which cost budgets count, for people.
 pub fn basis(config: &Config) -> &'static str {

@@ -13,6 +13,7 @@ mod deliver;
 mod judge;
 mod observe;
 mod read;
+pub mod report;
 mod run;
 pub mod schedule;
 mod tell;

@@ -36,17 +36,24 @@ pub enum RunError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Task {
     Read(Job),
+    Report,
     Maintain,
 }
 
 impl Task {
-    const ALL: [Self; 4] =
-        [Self::Read(Job::Inventory), Self::Read(Job::Usage), Self::Read(Job::Cost), Self::Maintain];
+    const ALL: [Self; 5] = [
+        Self::Read(Job::Inventory),
+        Self::Read(Job::Usage),
+        Self::Read(Job::Cost),
+        Self::Report,
+        Self::Maintain,
+    ];
 
     /// Fact that holds when it last began.
     fn fact(self) -> String {
         let name = match self {
             Self::Read(job) => job.source(),
+            Self::Report => "report",
             Self::Maintain => "maintenance",
         };
         format!("began.{name}")
@@ -57,6 +64,7 @@ impl Task {
             Self::Read(Job::Inventory) => &config.inventory,
             Self::Read(Job::Usage) => &config.usage,
             Self::Read(Job::Cost) => &config.cost,
+            Self::Report => &config.report,
             Self::Maintain => &config.maintenance,
         }
     }
@@ -234,6 +242,9 @@ impl Daemon {
                 tracing::error!(%error, "the cycle ended early; what was kept before stays");
                 self.publish().await;
             }
+        }
+        if tasks.contains(&Task::Report) {
+            self.publish_reports().await;
         }
         if tasks.contains(&Task::Maintain) {
             let _running = self.health.begin("maintenance", MAINTENANCE_LIMIT);

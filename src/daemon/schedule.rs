@@ -143,6 +143,8 @@ pub struct Config {
     pub usage: Cron,
     /// Reads Cost Explorer, which is billed by page.
     pub cost: Cron,
+    /// Looks whether a monthly report is due, and publishes it.
+    pub report: Cron,
     /// Compacts the lake and drops what is older than its retention.
     pub maintenance: Cron,
     /// Every job starts up to this much later, so that many installations don't call AWS in the
@@ -159,6 +161,8 @@ impl Default for Config {
             // Cost Explorer is refreshed at least once in 24 hours; nine in the morning UTC leaves
             // the night's refresh time to arrive.
             cost: known("5 9 * * *"),
+            // The day's bill is read by then.
+            report: known("40 9 * * *"),
             maintenance: known("50 2 * * *"),
             jitter: Span::seconds(60),
         }
@@ -191,6 +195,7 @@ impl Read for Config {
             inventory: fields.or("inventory", default.inventory, reader),
             usage: fields.or("usage", default.usage, reader),
             cost: fields.or("cost", default.cost, reader),
+            report: fields.or("report", default.report, reader),
             maintenance: fields.or("maintenance", default.maintenance, reader),
             jitter: fields.or("jitter", default.jitter, reader),
         };

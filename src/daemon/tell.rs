@@ -26,6 +26,7 @@ const UTILIZATION_DAYS: u32 = 14;
 
 /// What the state remembers of earlier processes, so that a restart does not look like an outage.
 pub(super) fn recall(store: &Store, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+    snapshot.reports.last_success = super::report::last_success(store)?;
     let runs = store.state.last_runs()?;
     for source in &mut snapshot.sources {
         for run in runs.iter().filter(|run| run.source == source.name) {

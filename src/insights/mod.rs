@@ -2,7 +2,9 @@
 //! without a clock.
 
 pub mod alerts;
+pub mod bridge;
 pub mod budgets;
 pub mod forecast;
 pub mod prices;
+pub mod report;
 pub mod rules;

@@ -12,6 +12,7 @@ pub mod email;
 pub mod http;
 pub mod outbox;
 pub mod prometheus;
+pub mod report;
 pub mod slack;
 pub mod web;
 pub mod webhook;

@@ -146,6 +146,17 @@ impl Lake {
         Ok(context)
     }
 
+    /// The newest version of each table that has one: what a query asks now.
+    pub async fn versions(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let mut versions = BTreeMap::new();
+        for (name, handle) in &self.inner.tables {
+            if let Some(version) = handle.current().await?.and_then(|table| table.version()) {
+                versions.insert((*name).to_owned(), version);
+            }
+        }
+        Ok(versions)
+    }
+
     /// Lets go of what was loaded of the tables' logs, some kilobytes for each partition. Call it
     /// when a cycle is over; what is needed is loaded again.
     pub async fn rest(&self) {

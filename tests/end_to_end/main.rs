@@ -15,4 +15,5 @@ mod counterparts;
 mod cycle;
 mod daemon;
 mod dashboards;
+mod report;
 mod support;

@@ -200,6 +200,12 @@ metrics! {
         NOTIFICATION_LAST_SUCCESS: Gauge "centime_notification_last_success_timestamp_seconds" ["channel"]
             "When the channel last accepted a message.";
     }
+    "Reports" {
+        REPORT_LAST_SUCCESS: Gauge "centime_report_last_success_timestamp_seconds" []
+            "When a monthly report was last published; survives restarts.";
+        REPORT_FAILURES: Counter "centime_report_failures_total" []
+            "Times that a monthly report could not be published or posted; it is tried again.";
+    }
     "Store" {
         STORE_SIZE: Gauge "centime_store_size_bytes" []
             "Size of the store on disk.";

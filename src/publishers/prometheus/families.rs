@@ -61,6 +61,8 @@ pub fn families(snapshot: &Snapshot, config: Config) -> Vec<Family<'_>> {
     sources(snapshot, &mut families);
     aws(snapshot, &mut families);
     notifications(snapshot, &mut families);
+    families.single(metrics::REPORT_LAST_SUCCESS, snapshot.reports.last_success.map(seconds));
+    families.single(metrics::REPORT_FAILURES, Some(snapshot.reports.failures as f64));
     store(snapshot, &mut families);
     program(snapshot, &mut families);
     families.0

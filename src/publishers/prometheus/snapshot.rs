@@ -25,6 +25,7 @@ pub struct Snapshot {
     pub sources: Vec<Source>,
     pub aws: AwsRequests,
     pub notifications: Notifications,
+    pub reports: Reports,
     pub store: Store,
     pub program: Program,
 }
@@ -374,6 +375,15 @@ pub struct Api {
     pub duration: Histogram,
     /// `None` for an API whose requests are free.
     pub spent: Option<Usd>,
+}
+
+/// Monthly reports that the daemon publishes by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reports {
+    /// When one was last published; `None` before the first.
+    pub last_success: Option<Timestamp>,
+    /// Since start.
+    pub failures: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]

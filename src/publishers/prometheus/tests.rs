@@ -170,6 +170,7 @@ pub(super) fn full() -> Snapshot {
             day_limit: Some(usd("0.5")),
             day_spent: Some(usd("0.07")),
         },
+        reports: Reports { last_success: Some(at("2026-02-17T08:00:00Z")), failures: 1 },
         notifications: Notifications {
             channels: vec![Channel {
                 channel: "slack".into(),
@@ -262,7 +263,14 @@ fn nothing_known_makes_no_series_but_what_is_counted_from_zero() {
     let snapshot = Snapshot::default();
     let names: Vec<_> =
         families(&snapshot, Config::default()).iter().map(|it| it.metric.name).collect();
-    assert_eq!(names, ["centime_label_values_folded", "centime_store_write_duration_seconds"]);
+    assert_eq!(
+        names,
+        [
+            "centime_label_values_folded",
+            "centime_report_failures_total",
+            "centime_store_write_duration_seconds"
+        ]
+    );
 }
 
 #[test]

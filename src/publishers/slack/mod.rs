@@ -9,9 +9,10 @@ pub mod actions;
 mod blocks;
 pub mod deliver;
 pub mod endpoint;
+pub mod files;
 pub mod render;
 pub mod socket;
-mod text;
+pub mod text;
 
 use std::collections::BTreeMap;
 

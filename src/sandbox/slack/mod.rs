@@ -5,6 +5,7 @@
 //! "Block Kit reference", "Rate limits" and "Handling user interaction".
 
 mod blocks;
+mod files;
 mod mrkdwn;
 mod page;
 mod socket;
@@ -57,6 +58,7 @@ pub struct Slack {
     faults: Faults,
     state: Mutex<State>,
     sockets: Arc<Sockets>,
+    files: files::Files,
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +92,12 @@ impl Refused {
 
 impl Slack {
     pub fn new(faults: Faults) -> Self {
-        Self { faults, state: Mutex::default(), sockets: Arc::default() }
+        Self {
+            faults,
+            state: Mutex::default(),
+            sockets: Arc::default(),
+            files: files::Files::default(),
+        }
     }
 
     /// Takes the WebSockets of Socket Mode until the task is dropped.
@@ -137,6 +144,13 @@ impl Slack {
                 let whisper = serde_json::from_slice(body).unwrap_or_default();
                 self.locked().whispers.push(whisper);
                 Some(text(200, "ok"))
+            }
+            ("GET", "/files") => {
+                Some(pages::json_page(StatusCode::OK, &json!({ "files": self.files.all() })))
+            }
+            ("POST", path) if path.starts_with("/upload/") => {
+                let is_taken = self.files.take(path.trim_start_matches("/upload/"), body);
+                Some(if is_taken { text(200, "OK") } else { text(400, "no_such_file") })
             }
             ("POST", path) if path.starts_with("/webhook/") => {
                 let channel = path.trim_start_matches("/webhook/").to_owned();
@@ -297,6 +311,21 @@ impl Slack {
                 Ok(json!({ "ok": true, "users": MEMBERS }))
             }
             "usergroups.users.list" => Err(Refused::new(200, "no_such_subteam")),
+            "files.getUploadURLExternal" => {
+                self.files.announce(&payload, header("host").unwrap_or("127.0.0.1"))
+            }
+            "files.completeUploadExternal" => {
+                let names = self.files.complete(&payload)?;
+                let said = payload["initial_comment"].as_str().unwrap_or_default();
+                let message = json!({ "text": format!("{said}\n{}", names.join("\n")) });
+                self.take(
+                    payload["channel_id"].as_str().unwrap_or_default(),
+                    "bot",
+                    &message,
+                    now,
+                )?;
+                Ok(json!({ "ok": true, "files": payload["files"] }))
+            }
             "chat.postMessage" => {
                 let channel = channel(&payload)?;
                 let message = self.take(channel, "bot", &payload, now)?;

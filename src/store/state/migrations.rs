@@ -154,6 +154,23 @@ const STEPS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX click_at ON click (at);
 ",
+    // Published reports.
+    "
+    CREATE TABLE report (
+        id INTEGER PRIMARY KEY,
+        month TEXT NOT NULL,
+        edition TEXT NOT NULL CHECK (edition IN ('provisional', 'final', 'corrected')),
+        currency TEXT NOT NULL,
+        as_of INTEGER NOT NULL,
+        lake TEXT NOT NULL,
+        centime TEXT NOT NULL,
+        body TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        files TEXT NOT NULL,
+        told_at INTEGER,
+        UNIQUE (month, edition, currency, hash)
+    ) STRICT;
+",
 ];
 
 fn form(connection: &Connection, path: &Path) -> Result<usize, StoreError> {

@@ -10,6 +10,7 @@ mod findings;
 mod incidents;
 mod migrations;
 mod outbox;
+mod reports;
 mod runs;
 mod tables;
 
@@ -29,6 +30,7 @@ pub use days::{DayRead, DayStatus, Restatement, day_reads};
 pub use findings::FindingChanges;
 pub use incidents::SuppressionRow;
 pub use outbox::{Message, OutboxCounts, OutboxRow, OutboxStatus};
+pub use reports::PublishedReport;
 pub use runs::{Outcome, Run};
 pub(super) use tables::register;
 pub use tables::tables;
