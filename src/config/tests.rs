@@ -173,7 +173,10 @@ fn described() -> BTreeMap<String, (String, String)> {
         let is_free = FREE_KEYS.contains(&parent);
         let path = match parent {
             "" => name.to_owned(),
-            "aws.accounts" | "budgets.list" | "alerts.routes" | "alerts.known_events"
+            "aws.accounts"
+            | "budgets.list"
+            | "alerts.routes"
+            | "alerts.known_events"
             | "webhooks" => format!("{parent}[].{name}"),
             parent => format!("{parent}.{name}"),
         };
