@@ -360,7 +360,7 @@ const HOUR: i64 = 3_600;
 
 /// What is only there when something fails, is held back, ends or is spent too early: a healthy demo's
 /// first day has none.
-const EVENTS: [&str; 7] = [
+const EVENTS: [&str; 9] = [
     "centime_source_run_failures_total",
     "centime_aws_request_failures_total",
     "centime_notifications_suppressed_total",
@@ -368,6 +368,8 @@ const EVENTS: [&str; 7] = [
     "centime_finding_transitions_total",
     "centime_budget_exhaustion_timestamp_seconds",
     "centime_forecast_error_ratio",
+    "centime_report_last_success_timestamp_seconds",
+    "centime_report_failures_total",
 ];
 
 /// One that is far too small, and one that holds.

@@ -15,5 +15,6 @@ mod counterparts;
 mod cycle;
 mod daemon;
 mod dashboards;
+mod months;
 mod report;
 mod support;
