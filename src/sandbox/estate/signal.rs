@@ -191,7 +191,7 @@ impl Signal {
                 into.add_many(
                     count,
                     course.mean,
-                    course.mean - if count == HOUR / step { course.burst / 3.0 } else { 0.0 },
+                    if count == HOUR / step { course.trough() } else { course.mean },
                     course.mean + if count == HOUR / step { course.burst } else { 0.0 },
                 );
             } else {
@@ -217,6 +217,11 @@ impl Signal {
 }
 
 impl Course {
+    /// Nothing lies below zero, and a double's last digit must not either.
+    fn trough(&self) -> f64 {
+        (self.mean - self.burst / 3.0).max(0.0)
+    }
+
     /// The n-th of the hour's samples. Their mean is `mean`, one of them is the peak and one the
     /// trough.
     fn at(&self, n: i64, samples: i64) -> f64 {
@@ -224,7 +229,7 @@ impl Course {
         let shape = match place {
             0 => 1.0,
             1 => 0.3,
-            2 => -1.0 / 3.0,
+            2 => return self.trough(),
             _ => -(1.3 - 1.0 / 3.0) / (samples - 3) as f64,
         };
         self.mean + self.burst * shape
