@@ -169,6 +169,7 @@ fn assert_told(bank: &Bank) {
 }
 
 #[test]
+#[ignore = "the run with kills says the same; this one helps to find out why that fails"]
 fn four_months_tell_exactly_what_is_planted_and_each_once() {
     let (mornings, end) = mornings();
     let bank = Bank::open(end);
