@@ -23,14 +23,14 @@ pub(super) fn rows(batches: &[RecordBatch]) -> impl Iterator<Item = Vec<Value>> 
     })
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
         _ => String::new(),
     }
 }
 
-fn usd(value: &Value) -> Usd {
+pub(super) fn usd(value: &Value) -> Usd {
     match value {
         Value::Money(usd) => *usd,
         _ => Usd::ZERO,
@@ -51,7 +51,7 @@ fn float(value: &Value) -> Option<f64> {
     }
 }
 
-fn count(value: &Value) -> u64 {
+pub(super) fn count(value: &Value) -> u64 {
     match value {
         Value::Int(number) => u64::try_from(*number).unwrap_or(0),
         _ => 0,

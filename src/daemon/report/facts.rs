@@ -7,7 +7,7 @@ use datafusion::prelude::SessionContext;
 use jiff::{Timestamp, ToSpan};
 
 use super::super::budgets::{AS_OF, BILL, costs as daily_costs};
-use super::super::observe::rows;
+use super::super::observe::{count, rows, text, usd};
 use super::ReportError;
 use crate::config::Config;
 use crate::insights::bridge::{Leaf, Quantity};
@@ -35,29 +35,8 @@ impl Reader<'_> {
     }
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::Text(text) => text.clone(),
-        _ => String::new(),
-    }
-}
-
-fn usd(value: &Value) -> Usd {
-    match value {
-        Value::Money(usd) => *usd,
-        _ => Usd::ZERO,
-    }
-}
-
 fn month(value: &Value) -> Option<Month> {
     text(value).parse().ok()
-}
-
-fn count(value: &Value) -> u64 {
-    match value {
-        Value::Int(number) => u64::try_from(*number).unwrap_or(0),
-        _ => 0,
-    }
 }
 
 /// When the newest data were read; `None` when nothing ever was.
