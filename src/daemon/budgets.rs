@@ -464,8 +464,7 @@ impl Daemon {
         now: Timestamp,
     ) -> Result<Vec<(u8, f64)>, StoreError> {
         let (whole, _) = service_costs(&self.store, &watch.config, now).await?;
-        let settle_days = i32::try_from(watch.config.cost.settle_days).unwrap_or(i32::MAX);
-        let days = self.store.state.day_statuses(now, settle_days)?;
+        let days = self.store.state.day_statuses(now, watch.settle_days())?;
         let newest = days
             .iter()
             .filter(|day| day.read.view == RUN_RATE && day.state == DayState::Final)

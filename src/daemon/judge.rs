@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Daemon, Watch, alerts, tell};
+use super::{Daemon, Watch, Watched, alerts, tell};
 use crate::insights::alerts::said;
 use crate::insights::rules::{self, Evaluation, Reads, Scene};
 use crate::model::finding::FindingRecord;
@@ -70,9 +70,10 @@ impl Daemon {
     pub(super) async fn judge(&self, watch: &Watch) -> Result<Judgement, StoreError> {
         let _running = self.health.begin("rules", LIMIT);
         let now = self.now();
-        self.forget_unwatched(watch)?;
+        let watched = watch.watched();
+        self.forget_unwatched(&watched)?;
         let (evaluation, reads) = self.evaluate(watch, now).await?;
-        let (changes, open) = self.keep_findings(watch, &evaluation, &reads, now)?;
+        let (changes, open) = self.keep_findings(watch, &watched, &evaluation, &reads, now)?;
         let errors: Vec<_> = evaluation
             .results
             .iter()
@@ -108,8 +109,7 @@ impl Daemon {
 
     /// Forgets what was read of accounts, regions and services that were taken out of the
     /// configuration: they are no more judged, planned with or shown.
-    fn forget_unwatched(&self, watch: &Watch) -> Result<(), StoreError> {
-        let watched = watch.watched();
+    fn forget_unwatched(&self, watched: &Watched) -> Result<(), StoreError> {
         let is_gone = |table: &str, partition: &str| {
             let mut parts = partition.split('/').map(ToOwned::to_owned);
             let (Some(account), Some(region)) = (parts.next(), parts.next()) else { return false };
@@ -139,6 +139,7 @@ impl Daemon {
     fn keep_findings(
         &self,
         watch: &Watch,
+        watched: &Watched,
         evaluation: &Evaluation,
         reads: &Reads,
         now: Timestamp,
@@ -162,7 +163,6 @@ impl Daemon {
             .filter(|(_, _, _, day)| (day_of(now) - *day).get_days() <= 1)
             .map(|(account, region, kind, _)| (account.as_str(), region.as_str(), kind.as_str()))
             .collect();
-        let watched = watch.watched();
         let judged = |finding: &Finding| {
             let Finding { rule, account, region, resource_id, kind, service, .. } = finding;
             if !watched.contains(&(account.clone(), region.clone(), service.clone())) {

@@ -75,8 +75,9 @@ impl Stored {
                     }
                     Parts::Known(_) => false,
                 });
+                // Half a list is none.
+                stored.parts.retain(|key, _| key.0 != namespace || key.2 != listed.others);
                 for metric in unlisted {
-                    stored.parts.retain(|key, _| key.0 != namespace || key.2 != listed.others);
                     let owners = owners(metric, &listed, resources);
                     stored.gaps.extend(owners.map(|it| Gap { series: whole(metric, it), reason }));
                 }
