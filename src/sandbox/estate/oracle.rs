@@ -1,4 +1,4 @@
-//! The shipped rules' conditions once more, by hand: what is true of every resource of an estate,
+//! The first rules' conditions once more, by hand: what is true of every resource of an estate,
 //! judged by what its metrics answer. Compared with what was planted.
 
 use std::collections::BTreeSet;
@@ -9,6 +9,33 @@ use super::{
     EmrCluster, EmrGroups, Estate, LambdaFunction, MetricQuery, MskCluster, RdsInstance, S3Bucket,
     Statistic,
 };
+
+/// The rules that are judged here: the first ones. Newer ones are not judged twice.
+pub(super) const RULES: [&str; 23] = [
+    "emr-idle-cluster",
+    "emr-no-auto-termination",
+    "emr-no-managed-scaling",
+    "emr-old-generation",
+    "emrs-x86-to-arm",
+    "lambda-arm64",
+    "lambda-log-no-retention",
+    "lambda-pc-underused",
+    "lambda-pc-zero",
+    "lambda-unused",
+    "msk-idle-cluster",
+    "msk-m5-to-m7g",
+    "msk-overprov-storage",
+    "msk-underused-brokers",
+    "rds-idle",
+    "rds-io1-to-gp3",
+    "rds-manual-snapshots",
+    "rds-multiaz-nonprod",
+    "rds-overprov-compute",
+    "s3-int-candidate",
+    "s3-no-lifecycle",
+    "s3-no-mpu-abort",
+    "s3-noncurrent-no-expiry",
+];
 
 /// Rule and resource.
 pub(super) type Verdicts = BTreeSet<(&'static str, String)>;

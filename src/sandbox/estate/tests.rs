@@ -11,32 +11,15 @@ use super::oracle::{Oracle, Verdicts};
 use super::*;
 use crate::model::time::{day_of, days, start_of};
 
-/// The rules that centime ships.
-const RULES: [&str; 23] = [
-    "emr-idle-cluster",
-    "emr-no-auto-termination",
-    "emr-no-managed-scaling",
-    "emr-old-generation",
-    "emrs-x86-to-arm",
-    "lambda-arm64",
-    "lambda-log-no-retention",
-    "lambda-pc-underused",
-    "lambda-pc-zero",
-    "lambda-unused",
-    "msk-idle-cluster",
-    "msk-m5-to-m7g",
-    "msk-overprov-storage",
-    "msk-underused-brokers",
-    "rds-idle",
-    "rds-io1-to-gp3",
-    "rds-manual-snapshots",
-    "rds-multiaz-nonprod",
-    "rds-overprov-compute",
-    "s3-int-candidate",
-    "s3-no-lifecycle",
-    "s3-no-mpu-abort",
-    "s3-noncurrent-no-expiry",
-];
+/// Ids of the rules that centime ships.
+fn shipped() -> BTreeSet<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    let folders = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let services = folders.filter(|path| path.is_dir() && !path.ends_with("prices"));
+    let files = services.flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let id = |text: &str| Some(text.lines().find_map(|line| line.strip_prefix("id: "))?.to_owned());
+    files.filter_map(|file| id(&std::fs::read_to_string(file.unwrap().path()).unwrap())).collect()
+}
 
 fn now() -> Timestamp {
     "2026-02-18T10:20:00Z".parse().unwrap()
@@ -48,6 +31,12 @@ fn estate() -> Estate {
 
 fn pairs(list: &[Planted]) -> Verdicts {
     list.iter().map(|planted| (planted.rule, planted.resource_id.clone())).collect()
+}
+
+/// Those of the rules that the oracle knows. Of the others, the end-to-end test
+/// `a_cycle_finds_exactly_what_was_planted` is the proof.
+fn judged(list: &[Planted]) -> Verdicts {
+    pairs(list).into_iter().filter(|(rule, _)| super::oracle::RULES.contains(rule)).collect()
 }
 
 /// All that an estate says, apart from its metrics.
@@ -116,17 +105,17 @@ fn what_is_planted_is_exactly_what_the_rules_say() {
     for seed in [1, 42, 7_777] {
         let estate = Estate::new(Options::new(seed, now()));
         let oracle = Oracle::judge(&estate);
-        assert_eq!(pairs(estate.planted()), oracle.findings, "seed {seed}");
-        assert_eq!(pairs(estate.expected_unknowns()), oracle.unknown, "seed {seed}");
+        assert_eq!(judged(estate.planted()), oracle.findings, "seed {seed}");
+        assert_eq!(judged(estate.expected_unknowns()), oracle.unknown, "seed {seed}");
     }
 }
 
 #[test]
 fn every_rule_has_something_planted_and_a_near_miss_beside_it() {
     let estate = estate();
-    let rules = |list: &[Planted]| list.iter().map(|p| p.rule).collect::<BTreeSet<_>>();
-    assert_eq!(rules(estate.planted()), RULES.into());
-    assert_eq!(rules(estate.near_misses()), RULES.into());
+    let rules = |list: &[Planted]| list.iter().map(|p| p.rule.to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(rules(estate.planted()), shipped());
+    assert_eq!(rules(estate.near_misses()), shipped());
     let planted = pairs(estate.planted());
     assert!(pairs(estate.near_misses()).is_disjoint(&planted));
     assert_eq!(planted.len(), estate.planted().len(), "nothing is planted twice");
@@ -166,8 +155,8 @@ fn scale_multiplies_everything_and_keeps_names_unique() {
     };
     assert_eq!(names(&three), 3 * names(&one));
     let oracle = Oracle::judge(&three);
-    assert_eq!(pairs(three.planted()), oracle.findings);
-    assert_eq!(pairs(three.expected_unknowns()), oracle.unknown);
+    assert_eq!(judged(three.planted()), oracle.findings);
+    assert_eq!(judged(three.expected_unknowns()), oracle.unknown);
 }
 
 #[test]
