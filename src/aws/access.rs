@@ -65,6 +65,7 @@ struct Clients {
     cloudwatch: [OnceLock<aws_sdk_cloudwatch::Client>; Priority::ALL.len()],
     cost_explorer: [OnceLock<aws_sdk_costexplorer::Client>; Priority::ALL.len()],
     budgets: OnceLock<aws_sdk_budgets::Client>,
+    autoscaling: OnceLock<aws_sdk_applicationautoscaling::Client>,
 }
 
 /// What all clients of a process share.
@@ -315,6 +316,7 @@ impl Opener<'_> {
             cloudwatch: std::array::from_fn(|_| OnceLock::new()),
             cost_explorer: std::array::from_fn(|_| OnceLock::new()),
             budgets: OnceLock::new(),
+            autoscaling: OnceLock::new(),
         }
     }
 }
@@ -360,6 +362,20 @@ impl Scope {
 
     pub fn lambda(&self) -> aws_sdk_lambda::Client {
         client!(self.clients, self.clients.lambda, aws_sdk_lambda, "lambda", Priority::Normal)
+    }
+
+    /// Application Auto Scaling, where the storage of MSK brokers and the provisioned concurrency of
+    /// functions have their targets.
+    pub fn autoscaling(&self) -> aws_sdk_applicationautoscaling::Client {
+        let clients = &self.clients;
+        let cell = &clients.autoscaling;
+        client!(
+            clients,
+            cell,
+            aws_sdk_applicationautoscaling,
+            "application-autoscaling",
+            Priority::Normal
+        )
     }
 
     pub fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 /// "CloudWatch service quotas"); the smaller is taken. Cost Explorer's limits are low and not
 /// published. The others are practice: few enough to leave the account's quota to those who need it.
 pub const DEFAULT_LIMITS: &[(&str, f64)] = &[
+    ("application-autoscaling", 5.0),
     ("budgets", 2.0),
     ("ce", 2.0),
     ("cloudwatch", 25.0),

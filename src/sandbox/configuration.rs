@@ -32,6 +32,7 @@ pub fn configuration() -> String {
     let apis = [
         "ce",
         "cloudwatch",
+        "application-autoscaling",
         "budgets",
         "kafka",
         "elasticmapreduce",

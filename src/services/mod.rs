@@ -9,6 +9,7 @@ pub mod listing;
 pub mod msk;
 pub mod rds;
 pub mod s3;
+pub(crate) mod scaling;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;

@@ -62,6 +62,8 @@ pub struct Estate {
     rds_reservations: Vec<RdsReservation>,
     buckets: Vec<S3Bucket>,
     bucket_loads: Vec<BucketLoad>,
+    /// By account and region.
+    scaling_targets: Vec<ScalingTarget>,
     others: Others,
     ledger: Ledger,
     overspends: Vec<Overspend>,
@@ -104,6 +106,10 @@ impl Estate {
         });
         build.rds_snapshots.sort_by(|one, other| by_name(&one.meta, &other.meta));
         build.rds_reservations.sort_by(|one, other| by_name(&one.meta, &other.meta));
+        build.scaling_targets.sort_by(|one, other| {
+            let key = |target: &ScalingTarget| (target.account, target.region);
+            key(one).cmp(&key(other)).then_with(|| one.resource_id.cmp(&other.resource_id))
+        });
         for list in [&mut build.planted, &mut build.near_misses, &mut build.unknowns] {
             list.sort();
         }
@@ -136,6 +142,7 @@ impl Estate {
             rds_reservations: build.rds_reservations,
             buckets,
             bucket_loads,
+            scaling_targets: build.scaling_targets,
             others: Others::new(build.others),
             ledger,
             overspends,
@@ -211,6 +218,16 @@ impl Estate {
     /// Reserved instances of an account and region, by name.
     pub fn rds_reservations(&self, account: &str, region: &str) -> &[RdsReservation] {
         slice(&self.rds_reservations, |reservation| &reservation.meta, account, region)
+    }
+
+    /// What Application Auto Scaling may change in an account and region, by resource.
+    pub fn scaling_targets(
+        &self,
+        account: &str,
+        region: &str,
+    ) -> impl Iterator<Item = &ScalingTarget> {
+        let targets = self.scaling_targets.iter();
+        targets.filter(move |target| (target.account, target.region) == (account, region))
     }
 
     /// Buckets of an account, of all regions, by region and name.

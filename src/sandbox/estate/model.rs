@@ -77,6 +77,22 @@ pub struct Meta {
     pub tags: Tags,
 }
 
+/// What Application Auto Scaling may change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScalingTarget {
+    pub account: &'static str,
+    pub region: &'static str,
+    pub created: Timestamp,
+    /// `kafka`, `lambda`.
+    pub namespace: &'static str,
+    /// A cluster's ARN; `function:<name>:<alias>`.
+    pub resource_id: String,
+    /// `kafka:broker-storage:VolumeSize`, `lambda:function:ProvisionedConcurrency`.
+    pub dimension: &'static str,
+    pub least: u32,
+    pub most: u32,
+}
+
 // ---------------------------------------------------------------------------------------------
 // MSK
 
@@ -130,6 +146,8 @@ pub struct MskProvisioned {
     pub kafka_version: &'static str,
     pub configuration_arn: String,
     pub configuration_revision: i64,
+    /// What that configuration holds: `log.retention.hours=72`.
+    pub server_properties: String,
     pub kms_key_arn: String,
     /// CloudWatch log group of the brokers.
     pub logs_to_group: Option<String>,

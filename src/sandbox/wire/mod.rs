@@ -4,6 +4,7 @@
 //! follows from that. What is not signed is a page of the sandbox, or is refused as AWS refuses it.
 
 mod auth;
+mod autoscaling;
 mod budgets;
 mod call;
 mod cbor;
@@ -289,6 +290,7 @@ fn answer(
             json(cost_explorer::answer(&call, wire.options.cost_explorer_pages))
         }
         Service::Budgets => json(budgets::answer(&call)),
+        Service::AutoScaling => json(autoscaling::answer(&call)),
         Service::Rds => rds::answer(&call, id),
         Service::Sts => sts::answer(&call, &wire.trust, id),
         Service::S3 => s3::answer(&call),

@@ -19,6 +19,11 @@ pub fn route(method: &str, path: &[&str]) -> Option<(&'static str, Vec<(&'static
         ("GET", ["v1", "clusters", arn, "nodes"]) => {
             ("ListNodes", vec![("clusterArn", (*arn).to_owned())])
         }
+        ("GET", ["v1", "kafka-versions"]) => ("ListKafkaVersions", vec![]),
+        ("GET", ["v1", "configurations", arn, "revisions", revision]) => (
+            "DescribeConfigurationRevision",
+            vec![("arn", (*arn).to_owned()), ("revision", (*revision).to_owned())],
+        ),
         _ => return None,
     })
 }
@@ -28,6 +33,8 @@ pub fn answer(call: &Call<'_>) -> Result<Value, Refusal> {
         "ListClustersV2" => list(call),
         "DescribeClusterV2" => Ok(json!({ "clusterInfo": cluster_info(find(call)?) })),
         "ListNodes" => nodes(call),
+        "ListKafkaVersions" => versions(call),
+        "DescribeConfigurationRevision" => configuration(call),
         other => Err(Refusal::unknown_operation(Service::Kafka, other)),
     }
 }
@@ -65,6 +72,70 @@ fn nodes(call: &Call<'_>) -> Result<Value, Refusal> {
         answer["nextToken"] = json!(next);
     }
     Ok(answer)
+}
+
+/// What MSK offered in spring 2026; the deprecated ones still run.
+const VERSIONS: &[(&str, &str)] = &[
+    ("2.6.2", "DEPRECATED"),
+    ("2.8.1", "DEPRECATED"),
+    ("2.8.2.tiered", "ACTIVE"),
+    ("3.5.1", "ACTIVE"),
+    ("3.6.0", "ACTIVE"),
+    ("3.7.x", "ACTIVE"),
+    ("3.8.x", "ACTIVE"),
+    ("3.9.x", "ACTIVE"),
+];
+
+fn versions(call: &Call<'_>) -> Result<Value, Refusal> {
+    let size = call.number_within("maxResults", (1, 100), 100)?;
+    let page = page(call, VERSIONS, size, "nextToken", &["maxResults"])?;
+    let items: Vec<Value> = page
+        .items
+        .iter()
+        .map(|(version, status)| json!({ "version": version, "status": status }))
+        .collect();
+    let mut answer = json!({ "kafkaVersions": items });
+    if let Some(next) = page.next {
+        answer["nextToken"] = json!(next);
+    }
+    Ok(answer)
+}
+
+fn configuration(call: &Call<'_>) -> Result<Value, Refusal> {
+    let arn = call.required("arn")?;
+    let revision = call.required("revision")?;
+    let clusters = call.estate.msk_clusters(call.account(), &call.region).iter();
+    let cluster = clusters
+        .filter_map(MskCluster::provisioned)
+        .find(|cluster| {
+            cluster.configuration_arn == arn
+                && cluster.configuration_revision.to_string() == revision
+        })
+        .ok_or_else(|| {
+            Refusal::new(404, "NotFoundException", "The requested resource doesn't exist.")
+        })?;
+    let text = base64(cluster.server_properties.as_bytes());
+    Ok(json!({
+        "arn": arn,
+        "revision": cluster.configuration_revision,
+        "description": "",
+        "serverProperties": text,
+    }))
+}
+
+/// Bytes as AWS's JSON writes them (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let six = (bits >> (18 - 6 * place)) as usize & 63;
+            text.push(if place <= three.len() { char::from(ALPHABET[six]) } else { '=' });
+        }
+    }
+    text
 }
 
 fn find<'a>(call: &Call<'a>) -> Result<&'a MskCluster, Refusal> {

@@ -114,9 +114,11 @@ impl Refusal {
             Service::CostExplorer if turn.is_multiple_of(2) => {
                 Self::new(400, "LimitExceededException", "Rate limit exceeded")
             }
-            Service::CostExplorer | Service::Budgets | Service::Emr | Service::Logs => {
-                Self::new(400, "ThrottlingException", "Rate exceeded")
-            }
+            Service::CostExplorer
+            | Service::Budgets
+            | Service::AutoScaling
+            | Service::Emr
+            | Service::Logs => Self::new(400, "ThrottlingException", "Rate exceeded"),
             Service::CloudWatch => {
                 Self::new(400, "ThrottlingException", "Rate exceeded").query_code("Throttling")
             }

@@ -13,6 +13,7 @@ pub enum Service {
     CloudWatch,
     CostExplorer,
     Budgets,
+    AutoScaling,
     Sts,
 }
 
@@ -46,6 +47,7 @@ impl Service {
             "monitoring" => Self::CloudWatch,
             "ce" => Self::CostExplorer,
             "budgets" => Self::Budgets,
+            "application-autoscaling" => Self::AutoScaling,
             "sts" => Self::Sts,
             _ => return None,
         })
@@ -64,6 +66,7 @@ impl Service {
             Self::CloudWatch => "cloudwatch",
             Self::CostExplorer => "ce",
             Self::Budgets => "budgets",
+            Self::AutoScaling => "application-autoscaling",
             Self::Sts => "sts",
         }
     }
@@ -91,7 +94,9 @@ impl Service {
     pub fn protocol(self) -> Protocol {
         match self {
             Self::Kafka | Self::EmrServerless | Self::Lambda => Protocol::RestJson,
-            Self::Emr | Self::Logs | Self::CostExplorer | Self::Budgets => Protocol::AwsJson("1.1"),
+            Self::Emr | Self::Logs | Self::CostExplorer | Self::Budgets | Self::AutoScaling => {
+                Protocol::AwsJson("1.1")
+            }
             Self::CloudWatch => Protocol::AwsJson("1.0"),
             Self::Rds | Self::Sts => Protocol::Query,
             Self::S3 => Protocol::RestXml,
@@ -106,6 +111,7 @@ impl Service {
             Self::CloudWatch => Some("GraniteServiceVersion20100801"),
             Self::CostExplorer => Some("AWSInsightsIndexService"),
             Self::Budgets => Some("AWSBudgetServiceGateway"),
+            Self::AutoScaling => Some("AnyScaleFrontendService"),
             _ => None,
         }
     }
@@ -124,9 +130,11 @@ impl Service {
     pub fn validation_code(self) -> &'static str {
         match self {
             Self::Kafka => "BadRequestException",
-            Self::Emr | Self::EmrServerless | Self::CostExplorer | Self::CloudWatch => {
-                "ValidationException"
-            }
+            Self::Emr
+            | Self::EmrServerless
+            | Self::CostExplorer
+            | Self::CloudWatch
+            | Self::AutoScaling => "ValidationException",
             Self::Lambda => "InvalidParameterValueException",
             Self::Logs | Self::Budgets => "InvalidParameterException",
             Self::Rds => "InvalidParameterValue",

@@ -4,10 +4,11 @@
 //! Cluster-level series are emitted by every broker and only the controller's is true, so they are
 //! read with `Maximum`: the average would be the value divided by the number of brokers.
 
+mod configuration;
 pub mod facts;
 mod list;
 
-use super::{Listed, Metric, Part, Parts, Service, Statistic};
+use super::{Listed, Metric, Part, Parts, Service, Statistic, scaling};
 use crate::model::Resource;
 
 crate::kind! {
@@ -37,6 +38,19 @@ crate::kind! {
         open_monitoring: Bool,
         /// Kafka version: `3.6.0`.
         kafka_version: Text,
+        /// What MSK says of that version: `ACTIVE`, `DEPRECATED`; `UNLISTED` when it names it no more.
+        kafka_version_status: Text,
+        /// Application Auto Scaling may grow the brokers' volumes.
+        storage_autoscaling: Bool,
+        /// Hours that topics keep data unless they say otherwise; -1 is for ever. Null when the
+        /// cluster's configuration does not say.
+        retention_hours: Float ["h"],
+        /// `log.cleanup.policy` of its configuration: `delete`, `compact`; null when it does not say.
+        cleanup_policy: Text,
+        /// `default.replication.factor` of its configuration; null when it does not say.
+        replication_factor: Int,
+        /// `min.insync.replicas` of its configuration; null when it does not say.
+        min_insync_replicas: Int,
     }
 }
 
@@ -45,7 +59,13 @@ pub const SERVICE: Service = Service {
     billed_as: &["Amazon Managed Streaming for Apache Kafka"],
     kinds: &[&MskCluster::KIND],
     metrics: METRICS,
-    iam_actions: &["kafka:ListClustersV2", "kafka:ListNodes"],
+    iam_actions: &[
+        "kafka:ListClustersV2",
+        "kafka:ListNodes",
+        "kafka:ListKafkaVersions",
+        "kafka:DescribeConfigurationRevision",
+        scaling::DESCRIBE_TARGETS,
+    ],
     list: |scope, now| Box::pin(list::list(scope, now)),
 };
 
@@ -79,8 +99,7 @@ const SERVERLESS: Metric = BROKER
     }))
     .scaled(60.0)
     .on_use()
-    .summed()
-    .slow();
+    .summed();
 
 use Statistic::{Average, Maximum, Minimum, Sum};
 
@@ -300,6 +319,17 @@ const METRICS: &[Metric] = &[
             &[Sum],
         )
         .slow(),
+    BROKER
+        .at(Parts::Known(brokers_of_provisioned_throughput))
+        .named(
+            "volume_mib_per_s",
+            "MiB/s",
+            "Throughput of the volume: the most that was read in a minute and the most that was \
+             written. Only where throughput is provisioned, at level PER_BROKER or finer.",
+            &["VolumeReadBytes", "VolumeWriteBytes"],
+            &[Maximum],
+        )
+        .scaled(1.0 / (60.0 * 1_048_576.0)),
     PAID_STANDARD
         .named(
             "volume_queue_length",
@@ -379,20 +409,31 @@ const METRICS: &[Metric] = &[
         &["BytesInPerSec"],
         &[Sum],
     ),
+    SERVERLESS
+        .named(
+            "topic_bytes_out",
+            "bytes",
+            "Bytes that clients consumed in the hour, by topic. Serverless only.",
+            &["BytesOutPerSec"],
+            &[Sum],
+        )
+        .slow(),
     SERVERLESS.named(
-        "topic_bytes_out",
+        "topic_bytes",
         "bytes",
-        "Bytes that clients consumed in the hour, by topic. Serverless only.",
-        &["BytesOutPerSec"],
+        "Bytes that clients produced and consumed in the hour, by topic. Serverless only.",
+        &["BytesInPerSec", "BytesOutPerSec"],
         &[Sum],
     ),
-    SERVERLESS.named(
-        "topic_messages_in",
-        "messages",
-        "Messages that clients produced in the hour, by topic. Serverless only.",
-        &["MessagesInPerSec"],
-        &[Sum],
-    ),
+    SERVERLESS
+        .named(
+            "topic_messages_in",
+            "messages",
+            "Messages that clients produced in the hour, by topic. Serverless only.",
+            &["MessagesInPerSec"],
+            &[Sum],
+        )
+        .slow(),
 ];
 
 /// One part per broker of a provisioned cluster.
@@ -454,6 +495,11 @@ fn paid_brokers(cluster: &Resource) -> Vec<Part> {
 
 fn paid_standard_brokers(cluster: &Resource) -> Vec<Part> {
     brokers_if(cluster, is_paid(cluster) && is_standard(cluster))
+}
+
+fn brokers_of_provisioned_throughput(cluster: &Resource) -> Vec<Part> {
+    let provisioned = cluster.int("provisioned_throughput_mib_per_s").is_some();
+    brokers_if(cluster, provisioned && is_paid(cluster))
 }
 
 fn provisioned(cluster: &Resource) -> Vec<Part> {

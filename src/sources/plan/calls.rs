@@ -29,6 +29,9 @@ const JOB_RUNS: u64 = 20;
 const CALLS: &[(&str, &str, Per)] = &[
     ("msk", "kafka:ListClustersV2", page("msk_clusters", 100)),
     ("msk", "kafka:ListNodes", each("msk_clusters")),
+    ("msk", "kafka:ListKafkaVersions", page("msk_clusters", 100)),
+    ("msk", "kafka:DescribeConfigurationRevision", each("msk_clusters")),
+    ("msk", "application-autoscaling:DescribeScalableTargets", page("msk_clusters", 50)),
     ("emr", "elasticmapreduce:ListClusters", page("emr_clusters", 50)),
     ("emr", "elasticmapreduce:DescribeCluster", each("emr_clusters")),
     ("emr", "elasticmapreduce:ListInstanceGroups", each("emr_clusters")),

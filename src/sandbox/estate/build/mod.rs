@@ -19,7 +19,7 @@ use super::load::{BucketLoad, FunctionLoad, Load};
 use super::model::{
     ACCOUNTS, Account, EmrCluster, EmrServerlessApplication, LambdaFunction, LogGroup, Meta,
     MskCluster, Options, Planted, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, S3Bucket,
-    Tags,
+    ScalingTarget, Tags,
 };
 use super::others::Other;
 use super::prices;
@@ -45,6 +45,7 @@ pub(crate) struct Build {
     pub(crate) rds_snapshots: Vec<RdsSnapshot>,
     pub(crate) rds_reservations: Vec<RdsReservation>,
     pub(crate) buckets: Vec<(S3Bucket, BucketLoad)>,
+    pub(crate) scaling_targets: Vec<ScalingTarget>,
     pub(crate) others: Vec<Other>,
     pub(crate) planted: Vec<Planted>,
     pub(crate) near_misses: Vec<Planted>,
@@ -110,6 +111,7 @@ impl Build {
             rds_snapshots: Vec::new(),
             rds_reservations: Vec::new(),
             buckets: Vec::new(),
+            scaling_targets: Vec::new(),
             others: Vec::new(),
             planted: Vec::new(),
             near_misses: Vec::new(),

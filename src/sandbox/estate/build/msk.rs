@@ -8,7 +8,7 @@ use crate::sandbox::estate::bill::MSK;
 use crate::sandbox::estate::dice::{Dice, UPPER};
 use crate::sandbox::estate::load::{Level, Load, Series, Source};
 use crate::sandbox::estate::model::{
-    Account, Meta, MskCluster, MskKind, MskNode, MskProvisioned, MskTopic,
+    Account, Meta, MskCluster, MskKind, MskNode, MskProvisioned, MskTopic, ScalingTarget,
 };
 use crate::sandbox::estate::others::Other;
 use crate::sandbox::estate::prices;
@@ -32,13 +32,26 @@ struct Spec<'a> {
     cpu: (f64, f64),
     /// Maximum of user mode in some hours.
     cpu_spike: Option<f64>,
-    /// Bytes in per second and broker by day; out is twice that.
+    /// Bytes in per second and broker by day.
     traffic: f64,
     clients: f64,
     /// Per broker, replicas included.
     partitions: u32,
     disk: f64,
     heap: f64,
+    /// What clients read, of what they write.
+    reads: f64,
+    /// Bytes that a volume reads for each byte that is produced: consumers that lag read from it.
+    replay: f64,
+    /// Provisioned throughput of a volume, MiB/s.
+    throughput: Option<u32>,
+    /// None: what the account's environment has.
+    monitoring: Option<&'static str>,
+    /// Application Auto Scaling may grow its volumes.
+    autoscaled: bool,
+    /// Hours that its configuration keeps data.
+    retention_hours: i64,
+    cleanup: &'static str,
     /// Nothing of it reaches CloudWatch.
     silent: bool,
     tag: Option<(&'a str, &'a str)>,
@@ -64,9 +77,33 @@ impl<'a> Spec<'a> {
             partitions: 700,
             disk: 52.0,
             heap: 38.0,
+            reads: 2.0,
+            replay: 1.0 / 15.0,
+            throughput: None,
+            monitoring: None,
+            autoscaled: true,
+            retention_hours: 48,
+            cleanup: "delete",
             silent: false,
             tag: None,
         }
+    }
+
+    /// What `server.properties` says.
+    fn properties(&self) -> String {
+        format!(
+            "auto.create.topics.enable=false\ndefault.replication.factor={}\n\
+             min.insync.replicas=2\nlog.retention.hours={}\nlog.cleanup.policy={}\n",
+            if self.brokers.is_multiple_of(3) { 3 } else { 2 },
+            self.retention_hours,
+            self.cleanup
+        )
+    }
+
+    fn monitoring(&self) -> &'static str {
+        // Production pays for what each broker does.
+        let usual = if self.account.id == PROD.id { "PER_BROKER" } else { "DEFAULT" };
+        self.monitoring.unwrap_or(usual)
     }
 }
 
@@ -251,22 +288,24 @@ impl Build {
             instance_type: spec.instance.to_owned(),
             nodes,
             volume_gib: spec.volume,
-            volume_throughput: None,
+            volume_throughput: spec.throughput,
             storage_mode: "LOCAL",
             subnets,
             zone_ids: zone_ids(spec.region, zones),
             security_groups: vec![security_group(self.dice, spec.account.id, spec.region, "msk")],
-            enhanced_monitoring: monitoring(spec.account),
+            enhanced_monitoring: spec.monitoring(),
             jmx_exporter: !express,
             node_exporter: !express,
             kafka_version: spec.kafka,
             configuration_arn: format!(
-                "arn:aws:kafka:{}:{}:configuration/platform-default/{}-1",
+                "arn:aws:kafka:{}:{}:configuration/platform-{}/{}-1",
                 spec.region,
                 spec.account.id,
-                self.dice.of("msk configuration").of(spec.account.id).uuid()
+                spec.retention_hours,
+                self.dice.of("msk configuration").of(spec.account.id).of(&spec.properties()).uuid()
             ),
             configuration_revision: 4,
+            server_properties: spec.properties(),
             kms_key_arn: format!(
                 "arn:aws:kms:{}:{}:key/{}",
                 spec.region,
@@ -278,6 +317,20 @@ impl Build {
             customer_action: "NONE",
             rebalancing: express.then_some("ACTIVE"),
         };
+        if spec.autoscaled
+            && let Some(gib) = spec.volume
+        {
+            self.scaling_targets.push(ScalingTarget {
+                account: spec.account.id,
+                region: spec.region,
+                created: meta.created,
+                namespace: "kafka",
+                resource_id: meta.arn.clone(),
+                dimension: "kafka:broker-storage:VolumeSize",
+                least: gib,
+                most: gib * 4,
+            });
+        }
         self.msk_charges(&meta, &spec);
         self.note(&meta, &name, roles);
         let load = if spec.silent { Load::default() } else { self.msk_load(&spec, &meta, dice) };
@@ -386,7 +439,7 @@ impl Build {
         }
         // A topic that nobody ever wrote to has no traffic series at all.
         if spec.traffic > 0.0 {
-            for (name, factor) in [("BytesInPerSec", 1.0), ("BytesOutPerSec", 2.0)] {
+            for (name, factor) in [("BytesInPerSec", 1.0), ("BytesOutPerSec", spec.reads)] {
                 let signal = Signal::new(
                     seed(name),
                     Rhythm::Customers,
@@ -418,7 +471,7 @@ impl Build {
             let burst = Signal::new(seed("burst"), Rhythm::Flat, 99.0, 99.0).burst(0.01);
             series.push(Series::gauge("BurstBalance", Broker, Signal { ceiling: 100.0, ..burst }));
         }
-        if monitoring(spec.account) == "PER_BROKER" {
+        if spec.monitoring() != "DEFAULT" {
             for name in ["RequestHandlerAvgIdlePercent", "NetworkProcessorAvgIdlePercent"] {
                 let idle = Signal::new(seed(name), Rhythm::Flat, 0.85, 0.85).jitter(0.02);
                 series.push(Series::gauge(
@@ -429,7 +482,9 @@ impl Build {
             }
             if spec.volume.is_some() {
                 // A minute's bytes: replicas write what clients produce.
-                for (name, factor) in [("VolumeReadBytes", 4.0), ("VolumeWriteBytes", 60.0)] {
+                for (name, factor) in
+                    [("VolumeReadBytes", 60.0 * spec.replay), ("VolumeWriteBytes", 60.0)]
+                {
                     let bytes = spec.traffic * factor;
                     let signal = Signal::new(seed(name), Rhythm::Customers, bytes / 3.0, bytes);
                     series.push(Series::gauge(name, Broker, signal));
@@ -537,11 +592,6 @@ impl Build {
         };
         self.msk.push((cluster, load));
     }
-}
-
-/// Production pays for what each broker does.
-fn monitoring(account: Account) -> &'static str {
-    if account.id == PROD.id { "PER_BROKER" } else { "DEFAULT" }
 }
 
 /// GB in a day of that many bytes a second: a third of it all the time.

@@ -39,7 +39,11 @@ fn standard() -> Json {
                 } },
                 "zoneIds": ["euw1-az1", "euw1-az2", "euw1-az3"]
             },
-            "currentBrokerSoftwareInfo": { "kafkaVersion": "3.6.0", "configurationRevision": 2 },
+            "currentBrokerSoftwareInfo": {
+                "kafkaVersion": "3.6.0",
+                "configurationArn": "arn:aws:kafka:eu-west-1:111111111111:configuration/mine/1-1",
+                "configurationRevision": 2
+            },
             "enhancedMonitoring": "PER_BROKER",
             "numberOfBrokerNodes": 3,
             "openMonitoring": { "prometheus": {
@@ -92,6 +96,32 @@ fn pages(token: &str) -> Reply {
     })
 }
 
+/// What a region answers beside its clusters: one autoscaled one, two versions, a configuration.
+fn region(operation: &str) -> Option<Reply> {
+    Some(Reply::json(match operation {
+        "DescribeScalableTargets" => json!({ "ScalableTargets": [{
+            "ServiceNamespace": "kafka",
+            "ResourceId": arn("orders"),
+            "ScalableDimension": "kafka:broker-storage:VolumeSize",
+            "MinCapacity": 1000,
+            "MaxCapacity": 4000,
+            "RoleARN": "arn:aws:iam::111111111111:role/autoscaling",
+            "CreationTime": 1_700_000_000,
+        }] }),
+        "GET /v1/kafka-versions" => json!({ "kafkaVersions": [
+            { "version": "3.6.0", "status": "ACTIVE" },
+            { "version": "2.8.1", "status": "DEPRECATED" },
+        ] }),
+        configuration if configuration.starts_with("GET /v1/configurations/") => {
+            assert!(configuration.ends_with("/revisions/2"), "{configuration}");
+            // log.retention.hours=72\nlog.cleanup.policy=delete
+            json!({ "serverProperties":
+                "bG9nLnJldGVudGlvbi5ob3Vycz03Mgpsb2cuY2xlYW51cC5wb2xpY3k9ZGVsZXRl" })
+        }
+        _ => return None,
+    }))
+}
+
 #[tokio::test]
 async fn clusters_of_all_types_are_listed_over_all_pages() {
     let (scope, asked) = fake::scope(|request| match request.operation.as_str() {
@@ -106,7 +136,7 @@ async fn clusters_of_all_types_are_listed_over_all_pages() {
                 { "nodeType": "BROKER", "brokerNodeInfo": {} },
             ] }),
         }),
-        other => panic!("{other}"),
+        other => region(other).unwrap_or_else(|| panic!("{other}")),
     })
     .await;
     let inventory = list(&scope, now()).await.unwrap();
@@ -133,19 +163,25 @@ async fn clusters_of_all_types_are_listed_over_all_pages() {
         "enhanced_monitoring": "DEFAULT",
         "instance_type": "express.m7g.large",
         "kafka_version": "3.8.x",
+        "kafka_version_status": "UNLISTED",
         "open_monitoring": "false",
+        "storage_autoscaling": "false",
         "zones": "3"
       },
       {
         "broker_family": "standard",
         "broker_ids": "1,2,3",
         "brokers": "3",
+        "cleanup_policy": "delete",
         "cluster_type": "PROVISIONED",
         "enhanced_monitoring": "PER_BROKER",
         "instance_type": "kafka.m5.2xlarge",
         "kafka_version": "3.6.0",
+        "kafka_version_status": "ACTIVE",
         "open_monitoring": "true",
         "provisioned_throughput_mib_per_s": "250",
+        "retention_hours": "72",
+        "storage_autoscaling": "true",
         "storage_mode": "TIERED",
         "volume_gib": "1000",
         "zones": "3"
@@ -167,9 +203,20 @@ async fn a_cluster_whose_nodes_are_denied_is_listed_without_its_broker_ids() {
     })
     .await;
     let inventory = list(&scope, now()).await.unwrap();
-    assert_eq!(gaps(&inventory), [("kafka:ListNodes", "orders", "denied")]);
+    assert_eq!(
+        gaps(&inventory),
+        [
+            ("application-autoscaling:DescribeScalableTargets", "", "denied"),
+            ("kafka:ListKafkaVersions", "", "denied"),
+            ("kafka:DescribeConfigurationRevision", "orders", "denied"),
+            ("kafka:ListNodes", "orders", "denied"),
+        ]
+    );
     let details = known(&inventory.resources[0]);
-    assert_eq!(details.get("broker_ids"), None);
+    for unknown in ["broker_ids", "storage_autoscaling", "kafka_version_status", "retention_hours"]
+    {
+        assert_eq!(details.get(unknown), None, "{unknown}");
+    }
     assert_eq!(details["brokers"], "3");
 }
 
@@ -196,7 +243,9 @@ async fn of_two_clusters_of_one_name_the_one_that_stays_is_kept() {
             cluster("orders", json!({ "state": "DELETING" })),
             cluster("orders", json!({ "state": "CREATING", "provisioned": {} })),
         ] })),
-        _ => Reply::json(json!({ "nodeInfoList": [] })),
+        operation => {
+            region(operation).unwrap_or_else(|| Reply::json(json!({ "nodeInfoList": [] })))
+        }
     })
     .await;
     let inventory = list(&scope, now()).await.unwrap();
