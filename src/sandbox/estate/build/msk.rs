@@ -188,6 +188,16 @@ impl Build {
     fn msk_elsewhere(&mut self) {
         self.msk_cluster(
             Spec {
+                instance: "kafka.m7g.4xlarge",
+                throughput: Some(400),
+                // 240 MB/s of reads.
+                replay: 60.0,
+                ..Spec::healthy(PROD, VIRGINIA, "payments-ledger", "payments")
+            },
+            &[],
+        );
+        self.msk_cluster(
+            Spec {
                 cpu: (3.0, 3.2),
                 traffic: 0.0,
                 clients: 0.0,
