@@ -53,6 +53,7 @@ MOTO_LACKS = {
     # It does not know an application that has not run anything yet.
     ("emr-serverless:ListJobRuns", "absent"),
     ("lambda:ListProvisionedConcurrencyConfigs", "client"),
+    ("lambda:GetAccountSettings", "client"),
     ("rds:DescribeReservedDBInstances", "server"),
     # Its answer has another root element than S3's.
     ("s3:GetBucketVersioning", "parse"),

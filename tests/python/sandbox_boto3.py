@@ -440,7 +440,7 @@ def emr_serverless(sandbox, planted):
 
 
 def lambda_and_logs(sandbox, planted):
-    names, provisioned, reserved, tagged, retained = set(), 0, 0, 0, set()
+    names, provisioned, reserved, tagged, retained, mapped = set(), 0, 0, 0, set(), set()
     for account, region in places(planted):
         client = sandbox.client("lambda", account, region)
         functions = []
@@ -477,6 +477,23 @@ def lambda_and_logs(sandbox, planted):
                 FunctionName=name
             )
             tagged += bool(client.list_tags(Resource=function["FunctionArn"])["Tags"])
+        versions = []
+        for page in client.get_paginator("list_functions").paginate(FunctionVersion="ALL"):
+            versions += page["Functions"]
+        same(
+            [of["FunctionArn"] for of in versions if of["Version"] == "$LATEST"],
+            [of["FunctionArn"] for of in functions],
+            "functions among their versions",
+        )
+        settings = client.get_account_settings()
+        same(
+            settings["AccountUsage"]["TotalCodeSize"],
+            sum(of["CodeSize"] for of in versions),
+            f"code of {account} {region}",
+        )
+        for page in client.get_paginator("list_event_source_mappings").paginate():
+            for mapping in page["EventSourceMappings"]:
+                mapped.add(mapping["State"])
         logs = sandbox.client("logs", account, region)
         groups = []
         for page in logs.get_paginator("describe_log_groups").paginate(
@@ -496,6 +513,7 @@ def lambda_and_logs(sandbox, planted):
     logs = sandbox.client("logs", "111111111111")
     refused("InvalidParameterException", logs.describe_log_groups, 400, nextToken="wrong")
     check(len(names) >= 40, f"only {len(names)} functions")
+    same(mapped, {"Enabled", "Disabled"}, "states of event source mappings")
     check(provisioned > 0, "no function has provisioned concurrency")
     check(0 < tagged <= len(names), "no function is tagged")
     same(retained, {True, False}, "log groups with and without retention")
@@ -1200,7 +1218,7 @@ emr:GetManagedScalingPolicy emr:GetAutoTerminationPolicy emr:ListSteps
 emr-serverless:ListApplications emr-serverless:GetApplication emr-serverless:ListJobRuns
 emr-serverless:GetJobRun
 lambda:ListFunctions lambda:ListProvisionedConcurrencyConfigs lambda:GetFunctionConcurrency
-lambda:ListTags logs:DescribeLogGroups
+lambda:ListTags lambda:ListEventSourceMappings lambda:GetAccountSettings logs:DescribeLogGroups
 rds:DescribeDBInstances rds:DescribeDBClusters rds:DescribeDBSnapshots rds:DescribeDBClusterSnapshots
 rds:DescribeReservedDBInstances rds:ListTagsForResource
 s3:ListBuckets s3:GetBucketLocation s3:GetBucketVersioning s3:GetBucketLifecycleConfiguration

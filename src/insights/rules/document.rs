@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::language::{self, AGE_DAYS, Aggregate, BUILTINS, Constant};
 use super::pack::Pack;
 use super::rule::{Rule, one_line};
+use super::unbuilt::UNBUILT;
 use crate::model::finding::Level;
 use crate::services::facts::{Fact, facts, shorthands};
 use crate::services::{Empty, SERVICES};
@@ -74,6 +75,13 @@ pub fn document(pack: &Pack) -> String {
             one(&mut text, rule);
         }
     }
+    text.push_str("## What cannot be built\n\n");
+    text.push_str("Rules that people ask for, and what AWS does not tell.\n\n");
+    text.push_str("| rule | what is missing |\n|---|---|\n");
+    for (id, why) in UNBUILT {
+        let _ = writeln!(text, "| {id} | {why} |");
+    }
+    text.push('\n');
     text.push_str(WRITING);
     words(&mut text);
     text
@@ -125,7 +133,8 @@ fn words(text: &mut String) {
     text.push_str(
         "### Measures\n\nA measure is a metric and an aggregate over the rule's window, ",
     );
-    text.push_str("`cpu_percent_p95`, or over one of its own, `idle_ratio_min_24h`. ");
+    text.push_str("`cpu_percent_p95`, or over one of its own, `idle_ratio_min_24h`, ");
+    text.push_str("also one that ended some time ago, `errors_sum_24h_3d_ago`. ");
     text.push_str("One part of it is `stored_bytes_mean['StandardStorage']`.\n\n");
     text.push_str("| aggregate | is |\n|---|---|\n");
     for aggregate in Aggregate::ALL {

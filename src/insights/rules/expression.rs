@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span as SqlSpan, Token};
 
-use super::language::{self, Aggregate, Measure, Name};
+use super::language::{self, Aggregate, Measure, Name, Stretch};
 use crate::insights::prices::PriceBook;
 use crate::model::Kind;
 use crate::model::time::Span;
@@ -28,14 +28,14 @@ pub enum Input {
     Column(&'static str),
     /// What was measured of the whole resource, or of one part.
     Measure { measure: Measure, part: Option<String> },
-    /// Whether silence over a window means zero: the service's usage of that cadence was read all
+    /// Whether silence over a stretch means zero: the service's usage of that cadence was read all
     /// along.
-    Covered(Span, Cadence),
+    Covered(Stretch, Cadence),
 }
 
-/// Name of the column that says whether usage of a cadence was read over a window.
-pub fn covered_column(window: Span, cadence: Cadence) -> String {
-    format!("covered@{window}@{}", cadence.as_str())
+/// Name of the column that says whether usage of a cadence was read over a stretch.
+pub fn covered_column(over: Stretch, cadence: Cadence) -> String {
+    format!("covered@{over}@{}", cadence.as_str())
 }
 
 /// A checked expression.
@@ -360,6 +360,9 @@ impl Checker<'_> {
 
     /// The value of a measure: unknown with too few hours, zero where silence means it.
     fn measure(&mut self, measure: Measure, part: Option<String>, written: &Ident) -> Expr {
+        if measure.aggregate == Aggregate::Covered {
+            return self.covered(measure, written);
+        }
         let hours = Measure { aggregate: Aggregate::Hours, ..measure };
         let column = match &part {
             Some(part) => measure.part_column(part),
@@ -386,11 +389,11 @@ impl Checker<'_> {
             (Aggregate::Hours, Empty::Unknown) => format!("coalesce({value}, 0)"),
             (Aggregate::Cv | Aggregate::Imbalance, Empty::Zero) => value,
             (_, Empty::Zero) => {
-                let (window, cadence) = (measure.window, measure.metric.cadence);
-                let covered = covered_column(window, cadence);
+                let (over, cadence) = (measure.over, measure.metric.cadence);
+                let covered = covered_column(over, cadence);
                 let sql =
                     format!("case when {value} is null and \"{covered}\" then 0 else {value} end");
-                self.inputs.insert(covered, Input::Covered(window, cadence));
+                self.inputs.insert(covered, Input::Covered(over, cadence));
                 sql
             }
             (_, Empty::Unknown) if self.scope.min_hours > 0 => {
@@ -399,6 +402,17 @@ impl Checker<'_> {
             (_, Empty::Unknown) => value,
         };
         parse(&sql).unwrap_or_else(|_| null())
+    }
+}
+
+impl Checker<'_> {
+    /// True where all of a measure's stretch was read; what was not read is unknown, not false.
+    fn covered(&mut self, measure: Measure, written: &Ident) -> Expr {
+        let (over, cadence) = (measure.over, measure.metric.cadence);
+        let column = covered_column(over, cadence);
+        self.written.insert(column.clone(), written.value.clone());
+        self.inputs.insert(column.clone(), Input::Covered(over, cadence));
+        parse(&format!("case when \"{column}\" then true end")).unwrap_or_else(|_| null())
     }
 }
 

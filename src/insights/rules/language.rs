@@ -19,6 +19,7 @@ pub enum Aggregate {
     Hours,
     Cv,
     Imbalance,
+    Covered,
 }
 
 impl Aggregate {
@@ -32,6 +33,7 @@ impl Aggregate {
         Self::Hours,
         Self::Cv,
         Self::Imbalance,
+        Self::Covered,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Aggregate {
             Self::Hours => "hours",
             Self::Cv => "cv",
             Self::Imbalance => "imbalance",
+            Self::Covered => "covered",
         }
     }
 
@@ -63,33 +66,66 @@ impl Aggregate {
             }
             Self::Cv => "Standard deviation of the hourly means, divided by their mean.",
             Self::Imbalance => "Mean of the busiest part, divided by the mean of all parts.",
+            Self::Covered => {
+                "True where all of the window was read, and the resource is older than it; null \
+                 otherwise. A sum that must not be too small stands beside it."
+            }
         }
     }
 
     /// Whether its value is counted in the metric's own unit.
     fn has_unit(self) -> bool {
-        !matches!(self, Self::Hours | Self::Cv | Self::Imbalance)
+        !matches!(self, Self::Hours | Self::Cv | Self::Imbalance | Self::Covered)
     }
 }
 
-/// What was measured of a resource over a window.
+/// A stretch of hours that looks back from now, or from some time ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stretch {
+    pub window: Span,
+    /// How long before now it ends.
+    pub ago: Span,
+}
+
+impl Stretch {
+    pub const fn until_now(window: Span) -> Self {
+        Self { window, ago: Span::seconds(0) }
+    }
+
+    /// How far it looks back from now.
+    pub const fn reach(self) -> Span {
+        Span::seconds(self.window.as_seconds() + self.ago.as_seconds())
+    }
+}
+
+impl fmt::Display for Stretch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.window)?;
+        if self.ago.as_seconds() > 0 {
+            write!(f, "-{}", self.ago)?;
+        }
+        Ok(())
+    }
+}
+
+/// What was measured of a resource over a stretch of hours.
 #[derive(Clone, Copy)]
 pub struct Measure {
     pub metric: &'static Metric,
     pub aggregate: Aggregate,
-    pub window: Span,
+    pub over: Stretch,
 }
 
 impl fmt::Debug for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}_{}", self.metric.field, self.aggregate.as_str(), self.window)
+        write!(f, "{}_{}_{}", self.metric.field, self.aggregate.as_str(), self.over)
     }
 }
 
 impl Measure {
     /// Its column in the wide row: the same measure over another window is another column.
     pub fn column(&self) -> String {
-        format!("{}_{}@{}", self.metric.field, self.aggregate.as_str(), self.window)
+        format!("{}_{}@{}", self.metric.field, self.aggregate.as_str(), self.over)
     }
 
     pub fn unit(&self) -> &'static str {
@@ -108,7 +144,7 @@ impl Measure {
 
     /// Hours of data that its window can have.
     pub fn full_hours(&self) -> u64 {
-        self.window.as_seconds() / self.metric.period.seconds().unsigned_abs() as u64
+        self.over.window.as_seconds() / self.metric.period.seconds().unsigned_abs() as u64
     }
 }
 
@@ -171,7 +207,8 @@ pub fn metrics(kind: &Kind) -> impl Iterator<Item = &'static Metric> {
 
 /// What a name means in a rule on `kind` whose window is `window`.
 ///
-/// A measure may name a window of its own: `idle_ratio_min_24h`.
+/// A measure may name a window of its own, `idle_ratio_min_24h`, and one that ended some time ago,
+/// `errors_sum_24h_3d_ago`.
 pub fn resolve(kind: &'static Kind, window: Span, name: &str) -> Option<Name> {
     if name == AGE_DAYS.name {
         return Some(Name::Shorthand(&AGE_DAYS));
@@ -194,20 +231,32 @@ fn measure(kind: &Kind, window: Span, name: &str) -> Option<Measure> {
         else {
             continue;
         };
-        let (aggregate, window) = match rest.split_once('_') {
-            None => (rest, window),
-            Some((aggregate, own)) => match own.parse() {
-                Ok(own) => (aggregate, own),
-                Err(_) => continue,
+        let (aggregate, over) = match rest.split_once('_') {
+            None => (rest, Stretch::until_now(window)),
+            Some((aggregate, own)) => match stretch(own) {
+                Some(own) => (aggregate, own),
+                None => continue,
             },
         };
         if let Some(aggregate) =
             Aggregate::ALL.iter().find(|known| known.as_str() == aggregate).copied()
         {
-            return Some(Measure { metric, aggregate, window });
+            return Some(Measure { metric, aggregate, over });
         }
     }
     None
+}
+
+/// `24h`, or `24h_3d_ago`: whole hours.
+fn stretch(text: &str) -> Option<Stretch> {
+    let whole = |span: Span| span.as_seconds() > 0 && span.as_seconds().is_multiple_of(3_600);
+    let (window, ago) = match text.strip_suffix("_ago") {
+        None => (text, None),
+        Some(both) => both.split_once('_').map(|(window, ago)| (window, Some(ago)))?,
+    };
+    let window: Span = window.parse().ok()?;
+    let ago: Span = ago.map(str::parse).transpose().ok()?.unwrap_or(Span::seconds(0));
+    (whole(window) && (ago.as_seconds() == 0 || whole(ago))).then_some(Stretch { window, ago })
 }
 
 /// The inventory columns of a kind.
@@ -275,8 +324,8 @@ pub const BUILTINS: &[Builtin] = &[
     builtin("days_since", &["instant"], "Days from an instant to now."),
     builtin("ceil", &["number"], "The whole number above."),
     builtin("floor", &["number"], "The whole number below."),
-    builtin("greatest", &["…"], "The largest; nulls are left out."),
-    builtin("least", &["…"], "The smallest; nulls are left out."),
+    builtin("greatest", &["…"], "The largest; null when one of them is."),
+    builtin("least", &["…"], "The smallest; null when one of them is."),
     builtin("coalesce", &["…"], "The first that is not null."),
     builtin("nullif", &["value", "other"], "Null where both are equal, else the value."),
     builtin("lower", &["text"], "In lower case."),
@@ -366,6 +415,9 @@ mod tests {
         assert_eq!(resolved("cpu_percent_p95"), "cpu_percent_p95@14d");
         assert_eq!(resolved("cpu_percent_p95_24h"), "cpu_percent_p95@1d");
         assert_eq!(resolved("bytes_in_per_s_max"), "bytes_in_per_s_max@14d");
+        assert_eq!(resolved("bytes_in_per_s_max_7d_30d_ago"), "bytes_in_per_s_max@7d-30d");
+        assert_eq!(resolved("bytes_in_per_s_max_7d_ago"), "nothing");
+        assert_eq!(resolved("bytes_in_per_s_covered_7d"), "bytes_in_per_s_covered@7d");
         assert_eq!(resolved("age_days"), "days_since(created_at)");
         assert_eq!(resolved("hours_per_month"), "730");
         assert_eq!(resolved("cpu_percent_p96"), "nothing");

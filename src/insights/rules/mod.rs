@@ -21,6 +21,7 @@ mod places;
 mod rule;
 mod show;
 mod trials;
+mod unbuilt;
 mod wide;
 mod words;
 

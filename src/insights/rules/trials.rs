@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::compile::{self, Compiler, inputs, schema};
 use super::evaluate::{Verdict, judge};
-use super::expression::Input;
+use super::expression::{Input, covered_column};
 use super::language::{self, AGE_DAYS, Aggregate, Measure, Name};
 use super::rule::{Expect, Rule, Test};
 use crate::insights::prices::PriceBook;
@@ -82,6 +82,7 @@ pub fn cell(
     };
     let of = match language::resolve(kind, window, part_of(name).map_or(name, |(name, _)| name)) {
         Some(Name::Column(column)) => column.kind,
+        Some(Name::Measure(measure)) if measure.aggregate == Aggregate::Covered => Type::Bool,
         _ => Type::Float,
     };
     let number = || text.replace('_', "").parse::<f64>().ok().filter(|number| number.is_finite());
@@ -189,6 +190,10 @@ fn row(rule: &Rule, test: &Test) -> Vec<(String, Given)> {
         let Ok(given) = cell(rule.kind, rule.window, name, node) else { continue };
         let (measured, part) = part_of(name).map_or((name.as_str(), None), |(n, p)| (n, Some(p)));
         match language::resolve(rule.kind, rule.window, measured) {
+            // What is given of it is whether all was read.
+            Some(Name::Measure(measure)) if measure.aggregate == Aggregate::Covered => {
+                row.push((covered_column(measure.over, measure.metric.cadence), given));
+            }
             Some(Name::Measure(measure)) => {
                 if given != Given::Null {
                     heard.push(measure);
@@ -216,7 +221,7 @@ fn row(rule: &Rule, test: &Test) -> Vec<(String, Given)> {
         if let Input::Measure { measure, part: None } = input
             && measure.aggregate == Aggregate::Hours
             && heard.iter().any(|heard| {
-                heard.metric.field == measure.metric.field && heard.window == measure.window
+                heard.metric.field == measure.metric.field && heard.over == measure.over
             })
         {
             row.push((measure.column(), Given::Number(measure.full_hours() as f64)));

@@ -16,7 +16,7 @@ use datafusion::prelude::SessionContext;
 use jiff::{Timestamp, ToSpan};
 
 use super::expression::{Input, covered_column};
-use super::language::{self, Aggregate, Measure};
+use super::language::{self, Aggregate, Measure, Stretch};
 use crate::model::time::{Hour, Span, day_of, days, start_of};
 use crate::model::{Day, Kind};
 use crate::services::facts::part_count;
@@ -67,10 +67,18 @@ struct Hours {
 }
 
 impl Hours {
-    fn of(window: Span, now: Timestamp) -> Self {
-        let end = Hour::of(now);
-        let hours = i32::try_from(window.as_seconds() / 3_600).unwrap_or(i32::MAX);
-        Self { start: Hour(end.0.saturating_sub(hours)).start(), end: end.start() }
+    fn of(over: Stretch, now: Timestamp) -> Self {
+        let back = |from: Hour, span: Span| {
+            let hours = i32::try_from(span.as_seconds() / 3_600).unwrap_or(i32::MAX);
+            Hour(from.0.saturating_sub(hours))
+        };
+        let end = back(Hour::of(now), over.ago);
+        Self { start: back(end, over.window).start(), end: end.start() }
+    }
+
+    /// As a condition on `usage`.
+    fn sql(self) -> String {
+        format!("hour >= {} and hour < {}", instant(self.start), instant(self.end))
     }
 
     /// Days that must have been read for silence to mean zero: every whole day, or the last begun.
@@ -139,9 +147,9 @@ impl Silence {
         let windows: Vec<(String, Hours, Cadence)> = inputs
             .values()
             .filter_map(|input| match input {
-                Input::Covered(window, cadence) => {
-                    let column = covered_column(*window, *cadence);
-                    Some((column, Hours::of(*window, scene.now), *cadence))
+                Input::Covered(over, cadence) => {
+                    let column = covered_column(*over, *cadence);
+                    Some((column, Hours::of(*over, scene.now), *cadence))
                 }
                 _ => None,
             })
@@ -356,7 +364,7 @@ fn instant(at: Timestamp) -> String {
 
 /// Parts of the metric that had data.
 fn parts_column(measure: &Measure) -> String {
-    format!("{}_parts@{}", measure.metric.field, measure.window)
+    format!("{}_parts@{}", measure.metric.field, measure.over)
 }
 
 /// Two steps over one scan of `usage`: the hours of each part, then the parts of each resource.
@@ -366,24 +374,25 @@ fn usage(
     scene: &Scene<'_>,
 ) -> String {
     let widest =
-        measures.values().map(|(measure, _)| measure.window).max().unwrap_or(Span::days(1));
+        measures.values().map(|(measure, _)| measure.over.reach()).max().unwrap_or(Span::days(1));
+    let widest = Stretch::until_now(widest);
     let hours = Hours::of(widest, scene.now);
+    let within = |over: Stretch| (over != widest).then(|| Hours::of(over, scene.now));
     let fields: BTreeSet<&str> =
         measures.values().map(|(measure, _)| measure.metric.field).collect();
 
     // What a part must tell, by its column.
     let mut tell: BTreeMap<String, String> = BTreeMap::new();
-    let mut quantiles: BTreeMap<(Span, Aggregate), BTreeSet<&str>> = BTreeMap::new();
+    let mut quantiles: BTreeMap<(Stretch, Aggregate), BTreeSet<&str>> = BTreeMap::new();
     let mut whole: BTreeMap<String, String> = BTreeMap::new();
     for (name, (measure, part)) in measures {
-        let Measure { metric, aggregate, window } = *measure;
+        let Measure { metric, aggregate, over } = *measure;
         let mut told = |aggregate: Aggregate| {
-            let column = format!("{}@{window}", aggregate.as_str());
+            let column = format!("{}@{over}", aggregate.as_str());
             if matches!(aggregate, Aggregate::P95 | Aggregate::P99) {
-                quantiles.entry((window, aggregate)).or_default().insert(metric.field);
+                quantiles.entry((over, aggregate)).or_default().insert(metric.field);
             } else {
-                let hours = (window != widest).then(|| Hours::of(window, scene.now).start);
-                tell.insert(column.clone(), statistic(aggregate, hours));
+                tell.insert(column.clone(), statistic(aggregate, within(over)));
             }
             format!("\"{column}\"")
         };
@@ -416,14 +425,12 @@ fn usage(
             );
         }
     }
-    for ((window, aggregate), fields) in quantiles {
+    for ((over, aggregate), fields) in quantiles {
         let fields: Vec<String> = fields.iter().map(|field| format!("'{field}'")).collect();
         let quantile = if aggregate == Aggregate::P95 { "0.95" } else { "0.99" };
-        let hours = (window != widest).then(|| Hours::of(window, scene.now).start);
-        let within =
-            hours.map_or(String::new(), |start| format!(" and hour >= {}", instant(start)));
+        let within = within(over).map_or(String::new(), |hours| format!(" and {}", hours.sql()));
         tell.insert(
-            format!("{}@{window}", aggregate.as_str()),
+            format!("{}@{over}", aggregate.as_str()),
             format!(
                 "percentile_cont({quantile}) within group (order by mean) \
                  filter (where metric in ({}){within})",
@@ -457,10 +464,9 @@ fn usage(
     )
 }
 
-/// A part's hours as one number, since `start` where the window is not the widest.
-fn statistic(aggregate: Aggregate, start: Option<Timestamp>) -> String {
-    let filter =
-        start.map_or(String::new(), |start| format!(" filter (where hour >= {})", instant(start)));
+/// A part's hours as one number, of those alone where the stretch is not the widest.
+fn statistic(aggregate: Aggregate, hours: Option<Hours>) -> String {
+    let filter = hours.map_or(String::new(), |hours| format!(" filter (where {})", hours.sql()));
     match aggregate {
         Aggregate::Mean => format!("avg(mean){filter}"),
         Aggregate::Max => format!("max(coalesce(max, p95, mean)){filter}"),

@@ -145,6 +145,8 @@ pub(crate) struct FunctionLoad {
     /// Mean and greatest duration.
     pub(crate) mean_ms: f64,
     pub(crate) max_ms: f64,
+    /// Where Lambda ends a run.
+    pub(crate) timeout_ms: f64,
     /// Share of the invocations that fail.
     pub(crate) errors: f64,
     /// One per provisioned concurrency configuration, in their order.
@@ -156,6 +158,8 @@ pub(crate) struct AliasLoad {
     pub(crate) allocated: u32,
     /// Share of the function's invocations that run on it; 0 when nothing calls the alias.
     pub(crate) share: f64,
+    /// Share that finds it all in use, and runs elsewhere.
+    pub(crate) spilled: f64,
     /// Provisioned concurrency in use, as a share of what is allocated.
     pub(crate) utilization: Signal,
 }
@@ -203,7 +207,7 @@ impl FunctionLoad {
             return (mean, mean, mean);
         }
         let max = mean + (self.max_ms - mean).max(0.0) * (0.3 + 0.7 * chance);
-        (mean, mean * 0.6, max)
+        (mean, mean * 0.6, max.min(self.timeout_ms))
     }
 }
 

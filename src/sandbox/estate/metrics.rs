@@ -303,7 +303,10 @@ impl Estate {
             }
             for (config, alias) in function.provisioned.iter().zip(&load.aliases) {
                 let resource = format!("{name}:{}", config.alias);
-                for metric in ALIAS_METRICS.iter().filter(|_| alias.share > 0.0) {
+                let published = |metric: &&&str| {
+                    alias.share > 0.0 && (alias.spilled > 0.0 || **metric != SPILLOVER)
+                };
+                for metric in ALIAS_METRICS.iter().filter(published) {
                     let dimensions = [("FunctionName", name), ("Resource", resource.as_str())];
                     each(metric_name("AWS/Lambda", metric, &dimensions));
                 }
@@ -328,9 +331,10 @@ impl Estate {
 /// Dead letters and failed deliveries are published only where they happen; here they do not.
 const FUNCTION_METRICS: &[&str] =
     &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"];
+const SPILLOVER: &str = "ProvisionedConcurrencySpilloverInvocations";
 const ALIAS_METRICS: &[&str] = &[
     "ProvisionedConcurrencyInvocations",
-    "ProvisionedConcurrencySpilloverInvocations",
+    SPILLOVER,
     "ProvisionedConcurrencyUtilization",
     "ProvisionedConcurrentExecutions",
 ];
@@ -407,12 +411,13 @@ fn function(
         let hour = at.div_euclid(HOUR);
         let end = ((hour + 1) * HOUR).min(to);
         let runs = match alias {
+            Some(alias) if name == SPILLOVER => load.share_between(at, end, alias.spilled),
             Some(alias) => load.share_between(at, end, alias.share),
             None => load.invocations_between(at, end),
         };
         if runs > 0 {
             match (name, alias) {
-                ("Invocations" | "ProvisionedConcurrencyInvocations", _) => {
+                ("Invocations" | "ProvisionedConcurrencyInvocations" | SPILLOVER, _) => {
                     samples.add_many(runs, 1.0, 1.0, 1.0);
                 }
                 ("Errors", _) => {
@@ -444,7 +449,7 @@ fn function(
                         used.max.ceil(),
                     );
                 }
-                // Throttles, spill-over: there are none.
+                // Throttles: there are none.
                 _ => samples.add_many(runs, 0.0, 0.0, 0.0),
             }
         }

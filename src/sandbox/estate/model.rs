@@ -429,6 +429,20 @@ pub struct LambdaFunction {
     pub log_group: String,
     pub provisioned: Vec<ProvisionedConcurrency>,
     pub reserved: Option<u32>,
+    /// Published versions: `1` … of the same configuration.
+    pub versions: u32,
+    /// `VpcConfig.VpcId`.
+    pub vpc: Option<String>,
+    pub event_sources: Vec<EventSourceMapping>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventSourceMapping {
+    pub uuid: String,
+    pub source_arn: String,
+    pub batch_size: u32,
+    /// `Enabled` or `Disabled`.
+    pub state: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -312,7 +312,8 @@ impl Oracle {
         let x86 = function.architecture == "x86_64" && function.package_type == "Zip";
         self.say("lambda-arm64", name, Some(x86 && gb_seconds >= 400_000.0));
         let unused = sum("Invocations", 30) == 0.0 && reader.age(function.meta.created) >= 30.0;
-        self.say("lambda-unused", name, Some(unused));
+        let paused = function.event_sources.iter().any(|mapping| mapping.state == "Disabled");
+        self.say("lambda-unused", name, Some(unused && !paused));
         let provisioned = !function.provisioned.is_empty();
         let alias = |metric: &str, statistic, days| -> Vec<f64> {
             let values = function.provisioned.iter().flat_map(|config| {

@@ -21,6 +21,13 @@ pub fn route(method: &str, path: &[&str]) -> Option<(&'static str, Vec<(&'static
         ("GET", ["2015-03-31", "functions"] | ["2015-03-31", "functions", ""]) => {
             ("ListFunctions", vec![])
         }
+        (
+            "GET",
+            ["2015-03-31", "event-source-mappings"] | ["2015-03-31", "event-source-mappings", ""],
+        ) => ("ListEventSourceMappings", vec![]),
+        ("GET", ["2016-08-19", "account-settings"] | ["2016-08-19", "account-settings", ""]) => {
+            ("GetAccountSettings", vec![])
+        }
         ("GET", ["2019-09-30", "functions", name, "concurrency"]) => {
             ("GetFunctionConcurrency", function(name))
         }
@@ -35,6 +42,8 @@ pub fn route(method: &str, path: &[&str]) -> Option<(&'static str, Vec<(&'static
 pub fn answer(call: &Call<'_>) -> Result<Value, Refusal> {
     match call.operation.as_str() {
         "ListFunctions" => list(call),
+        "ListEventSourceMappings" => event_sources(call),
+        "GetAccountSettings" => Ok(account(call)),
         "ListProvisionedConcurrencyConfigs" => provisioned(call),
         "GetFunctionConcurrency" => {
             let function = find(call, call.required("FunctionName")?)?;
@@ -56,22 +65,96 @@ pub fn answer(call: &Call<'_>) -> Result<Value, Refusal> {
 
 fn list(call: &Call<'_>) -> Result<Value, Refusal> {
     let asked = call.number_within("MaxItems", (1, 10_000), 50)?;
-    match call.text("FunctionVersion")? {
-        None | Some("ALL") => {}
+    let with_versions = match call.text("FunctionVersion")? {
+        None => false,
+        Some("ALL") => true,
         Some(other) => {
             return Err(call.invalid(format!(
                 "Value '{other}' at 'functionVersion' failed to satisfy constraint: Member must satisfy enum value set: [ALL]"
             )));
         }
-    }
+    };
     let functions = call.estate.lambda_functions(call.account(), &call.region);
-    let page = page(call, functions, asked.min(FUNCTIONS_PAGE), "Marker", &["MaxItems"])?;
-    let items: Vec<Value> = page.items.iter().map(configuration).collect();
+    // 0 is `$LATEST`.
+    let entries: Vec<(&LambdaFunction, u32)> = functions
+        .iter()
+        .flat_map(|function| {
+            let last = if with_versions { function.versions } else { 0 };
+            (0..=last).map(move |version| (function, version))
+        })
+        .collect();
+    let size = asked.min(FUNCTIONS_PAGE);
+    let page = page(call, &entries, size, "Marker", &["MaxItems", "FunctionVersion"])?;
+    let items: Vec<Value> =
+        page.items.iter().map(|(function, version)| published(function, *version)).collect();
     let mut answer = json!({ "Functions": items });
     if let Some(next) = page.next {
         answer["NextMarker"] = json!(next);
     }
     Ok(answer)
+}
+
+fn published(function: &LambdaFunction, version: u32) -> Value {
+    let mut configuration = configuration(function);
+    if version > 0 {
+        configuration["Version"] = json!(version.to_string());
+        configuration["FunctionArn"] = json!(format!("{}:{version}", function.meta.arn));
+    }
+    configuration
+}
+
+/// All mappings of the region, or those of one function.
+fn event_sources(call: &Call<'_>) -> Result<Value, Refusal> {
+    let size = call.number_within("MaxItems", (1, 10_000), 100)?;
+    let of = call.text("FunctionName")?;
+    let items: Vec<Value> = call
+        .estate
+        .lambda_functions(call.account(), &call.region)
+        .iter()
+        .filter(|function| of.is_none_or(|of| of == function.meta.name || of == function.meta.arn))
+        .flat_map(|function| {
+            function.event_sources.iter().map(|mapping| {
+                json!({
+                    "UUID": mapping.uuid,
+                    "BatchSize": mapping.batch_size,
+                    "MaximumBatchingWindowInSeconds": 0,
+                    "EventSourceArn": mapping.source_arn,
+                    "FunctionArn": function.meta.arn,
+                    // Seconds since 1970.
+                    "LastModified": function.meta.created.as_second(),
+                    "State": mapping.state,
+                    "StateTransitionReason": "USER_INITIATED",
+                    "FunctionResponseTypes": [],
+                })
+            })
+        })
+        .collect();
+    let page = page(call, &items, size.min(100), "Marker", &["MaxItems", "FunctionName"])?;
+    let mut answer = json!({ "EventSourceMappings": page.items });
+    if let Some(next) = page.next {
+        answer["NextMarker"] = json!(next);
+    }
+    Ok(answer)
+}
+
+/// The quotas of an account in a region, and what is used of them.
+fn account(call: &Call<'_>) -> Value {
+    let functions = call.estate.lambda_functions(call.account(), &call.region);
+    let code: i64 = functions
+        .iter()
+        .map(|function| function.code_bytes * (1 + i64::from(function.versions)))
+        .sum();
+    json!({
+        "AccountLimit": {
+            // 75 GiB, the default quota.
+            "TotalCodeSize": 80_530_636_800_i64,
+            "CodeSizeUnzipped": 262_144_000,
+            "CodeSizeZipped": 52_428_800,
+            "ConcurrentExecutions": 1_000,
+            "UnreservedConcurrentExecutions": 1_000,
+        },
+        "AccountUsage": { "TotalCodeSize": code, "FunctionCount": functions.len() },
+    })
 }
 
 fn configuration(function: &LambdaFunction) -> Value {
@@ -98,6 +181,11 @@ fn configuration(function: &LambdaFunction) -> Value {
     }
     if let Some(handler) = function.handler {
         configuration["Handler"] = json!(handler);
+    }
+    if let Some(vpc) = &function.vpc {
+        configuration["VpcConfig"] = json!({
+            "VpcId": vpc, "SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": false,
+        });
     }
     if let Some(provider) = &function.capacity_provider {
         configuration["CapacityProviderConfig"] = json!({

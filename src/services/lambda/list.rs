@@ -1,16 +1,18 @@
-//! Lists Lambda functions, with what they hold beside their configuration: provisioned and reserved
-//! concurrency, tags, and the log group that grows with every run. All these requests are free.
+//! Lists Lambda functions, with what they hold beside their configuration: published versions,
+//! provisioned and reserved concurrency, event sources, tags, and the log group that grows with every
+//! run. All these requests are free.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatchlogs::types::LogGroup;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::types::{
-    FunctionConfiguration, ProvisionedConcurrencyConfigListItem, SnapStartApplyOn,
+    FunctionConfiguration, FunctionVersion, ProvisionedConcurrencyConfigListItem, SnapStartApplyOn,
 };
 use jiff::Timestamp;
 
 use super::LambdaFunction;
+use super::around::{Around, EVENT_SOURCES, event_sources};
 use crate::aws::{self, Scope};
 use crate::model::Resource;
 use crate::services::listing::{
@@ -21,6 +23,7 @@ const LIST_FUNCTIONS: &str = "lambda:ListFunctions";
 const PROVISIONED: &str = "lambda:ListProvisionedConcurrencyConfigs";
 const RESERVED: &str = "lambda:GetFunctionConcurrency";
 const TAGS: &str = "lambda:ListTags";
+const ACCOUNT: &str = "lambda:GetAccountSettings";
 const LOG_GROUPS: &str = "logs:DescribeLogGroups";
 
 /// Log groups of functions that name no other one.
@@ -32,21 +35,66 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
     let mut inventory = Inventory::default();
     match functions(&client).await {
         Ok(functions) => {
-            let (log_groups, gaps) = log_groups(&scope.logs(), &functions).await;
+            let (log_groups, gaps) = log_groups(&scope.logs(), &functions.latest).await;
             inventory.gaps.extend(gaps);
-            let found =
-                each(&functions, |function| found(scope, &client, function, &log_groups)).await;
-            inventory.add(&LambdaFunction::KIND, Ok(found));
+            let (around, gaps) = around(&client, &functions).await;
+            inventory.gaps.extend(gaps);
+            let found = each(&functions.latest, |function| {
+                found(scope, &client, function, &log_groups, &around)
+            });
+            inventory.add(&LambdaFunction::KIND, Ok(found.await));
         }
         Err(gap) => inventory.add(&LambdaFunction::KIND, Err(gap)),
     }
     inventory.finish()
 }
 
-/// The functions without their published versions, which bill as the function does.
-async fn functions(client: &Client) -> Result<Vec<FunctionConfiguration>, Gap> {
-    let answer = every_page!(LIST_FUNCTIONS, client.list_functions(), |page| page.functions);
-    answer.map_err(list_failed(LIST_FUNCTIONS))
+/// The functions, and their published versions, which bill as the function does.
+#[derive(Default)]
+pub(super) struct Functions {
+    pub(super) latest: Vec<FunctionConfiguration>,
+    /// By function: how many, and the size of their code.
+    pub(super) published: BTreeMap<String, (i64, i64)>,
+}
+
+async fn functions(client: &Client) -> Result<Functions, Gap> {
+    let request = client.list_functions().function_version(FunctionVersion::All);
+    let answer = every_page!(LIST_FUNCTIONS, request, |page| page.functions);
+    let mut functions = Functions::default();
+    for function in answer.map_err(list_failed(LIST_FUNCTIONS))? {
+        // Whoever does not know of versions lists the functions alone.
+        if function.version().is_none_or(|version| version == "$LATEST") {
+            functions.latest.push(function);
+            continue;
+        }
+        let name = function.function_name().unwrap_or_default().to_owned();
+        let (versions, bytes) = functions.published.entry(name).or_default();
+        *versions += 1;
+        *bytes += function.code_size();
+    }
+    Ok(functions)
+}
+
+/// What is asked once for all functions of the region.
+async fn around(client: &Client, functions: &Functions) -> (Around, Vec<Gap>) {
+    let mut gaps = Gaps::of("");
+    let mut around = Around::default();
+    if functions.latest.is_empty() {
+        return (around, Vec::new());
+    }
+    around.published.clone_from(&functions.published);
+    for name in functions.latest.iter().map(log_group) {
+        *around.writers.entry(name).or_default() += 1;
+    }
+    let request = client.list_event_source_mappings();
+    let answer = every_page!(EVENT_SOURCES, request, |page| page.event_source_mappings);
+    around.event_sources = gaps.known_list(EVENT_SOURCES, answer).map(|list| event_sources(&list));
+    let answer = client.get_account_settings().send().await;
+    if let Some(settings) = gaps.known(ACCOUNT, answer) {
+        around.code_bytes = settings.account_usage().map(|usage| usage.total_code_size());
+        around.code_quota = settings.account_limit().map(|limit| limit.total_code_size());
+    }
+    (around, gaps.into_vec())
 }
 
 /// The log groups of `functions`, by name: all default ones at once, then the others one by one.
@@ -94,10 +142,12 @@ async fn found(
     client: &Client,
     function: &FunctionConfiguration,
     log_groups: &BTreeMap<String, Option<LogGroup>>,
+    around: &Around,
 ) -> Found {
     let name = function.function_name().unwrap_or_default();
     let mut gaps = Gaps::of(name);
     let mut details = configured(function);
+    around.tell(name, &mut details);
 
     if details.managed_instances == Some(true) {
         // Capacity is the instances', not the function's.
@@ -130,6 +180,7 @@ async fn found(
     if let Some(Some(group)) = details.log_group.as_ref().and_then(|name| log_groups.get(name)) {
         details.log_retention_days = group.retention_in_days().map(i64::from);
         details.log_stored_bytes = Some(group.stored_bytes().unwrap_or(0));
+        details.log_group_class = group.log_group_class().map(|class| class.as_str().to_owned());
     }
 
     let resource = Resource {
@@ -158,6 +209,10 @@ fn configured(function: &FunctionConfiguration) -> LambdaFunction {
         ephemeral_mib: function.ephemeral_storage().map(|storage| i64::from(storage.size())),
         package_type: function.package_type().map(|package| package.as_str().to_owned()),
         code_bytes: Some(function.code_size()),
+        layers: Some(function.layers().len() as i64),
+        in_vpc: Some(
+            function.vpc_config().and_then(|vpc| vpc.vpc_id()).is_some_and(|id| !id.is_empty()),
+        ),
         modified_at: function.last_modified().and_then(modified_at),
         snap_start: Some(
             function.snap_start().and_then(|snap_start| snap_start.apply_on())

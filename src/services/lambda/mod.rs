@@ -3,6 +3,7 @@
 //! Lambda's metrics appear only when a function runs: silence means zero. Memory in use is not among
 //! them.
 
+mod around;
 pub mod facts;
 mod list;
 
@@ -26,6 +27,24 @@ crate::kind! {
         package_type: Text,
         /// Size of the code.
         code_bytes: Int ["bytes"],
+        /// Published versions, which are kept until somebody deletes them.
+        versions: Int ["versions"],
+        /// Size of the code with that of all published versions.
+        all_code_bytes: Int ["bytes"],
+        /// Code of all functions of the account in the region, of the quota for it.
+        code_quota_ratio: Float,
+        /// Code of this function, of that of all functions of the account in the region.
+        code_share: Float,
+        /// Layers.
+        layers: Int ["layers"],
+        /// Has its network in a VPC.
+        in_vpc: Bool,
+        /// Event source mappings that invoke it.
+        event_sources: Int ["mappings"],
+        /// Event source mappings that are switched off.
+        event_sources_disabled: Int ["mappings"],
+        /// Event source mappings that invoke it with one record at a time; FIFO queues left out.
+        event_sources_of_one: Int ["mappings"],
         /// When code or configuration last changed.
         modified_at: Time,
         /// SnapStart applies to published versions.
@@ -40,6 +59,10 @@ crate::kind! {
         reserved_concurrency: Int ["executions"],
         /// CloudWatch log group it writes to.
         log_group: Text,
+        /// `STANDARD`, `INFREQUENT_ACCESS` or `DELIVERY`; null when it has no log group.
+        log_group_class: Text,
+        /// Functions of the account and region that write to the same log group.
+        log_group_functions: Int ["functions"],
         /// Days after which its logs expire; null when they never do, or when it has no log group.
         log_retention_days: Int ["days"],
         /// Logs stored in the whole group, which functions may share; null when it has no log group.
@@ -57,6 +80,8 @@ pub const SERVICE: Service = Service {
         "lambda:ListProvisionedConcurrencyConfigs",
         "lambda:GetFunctionConcurrency",
         "lambda:ListTags",
+        "lambda:ListEventSourceMappings",
+        "lambda:GetAccountSettings",
         "logs:DescribeLogGroups",
     ],
     list: |scope, now| Box::pin(list::list(scope, now)),
@@ -75,6 +100,9 @@ const IN_SOME: Metric = FUNCTION
     .at(Parts::Listed(Listed { resource: "FunctionName", others: &[], of: |_| true, typical: 0 }))
     .busiest()
     .slow();
+/// Of the log group it writes to. CloudWatch Logs User Guide, "Monitoring with CloudWatch metrics".
+const LOG_GROUP: Metric =
+    Metric::of(&LambdaFunction::KIND, "AWS/Logs", Parts::Known(log_group)).on_use().summed().slow();
 /// What the function pays CloudWatch for, where Lambda Insights is switched on: CloudWatch User
 /// Guide, "Metrics collected by Lambda Insights".
 const INSIGHTS: Metric = Metric::of(
@@ -164,15 +192,13 @@ const METRICS: &[Metric] = &[
         )
         .busiest()
         .slow(),
-    ALIAS
-        .named(
-            "provisioned_spillover",
-            "invocations",
-            "Invocations beyond provisioned concurrency, per alias.",
-            &["ProvisionedConcurrencySpilloverInvocations"],
-            &[Sum],
-        )
-        .slow(),
+    ALIAS.named(
+        "provisioned_spillover",
+        "invocations",
+        "Invocations beyond provisioned concurrency, per alias.",
+        &["ProvisionedConcurrencySpilloverInvocations"],
+        &[Sum],
+    ),
     ALIAS
         .named(
             "provisioned_executions",
@@ -182,6 +208,13 @@ const METRICS: &[Metric] = &[
             &[Maximum],
         )
         .slow(),
+    LOG_GROUP.named(
+        "log_ingested_bytes",
+        "bytes",
+        "Logs that its log group took in, those of other functions that share it included.",
+        &["IncomingBytes"],
+        &[Sum],
+    ),
     IN_SOME.named(
         "iterator_age_ms",
         "ms",
@@ -234,9 +267,9 @@ const METRICS: &[Metric] = &[
     INSIGHTS.named(
         "init_ms",
         "ms",
-        "Time that initialisation took, which is billed. Lambda Insights only.",
+        "Time that initialisations took, which is billed. Lambda Insights only.",
         &["init_duration"],
-        &[Average],
+        &[Average, Sum],
     ),
     INSIGHTS
         .named(
@@ -269,6 +302,15 @@ const METRICS: &[Metric] = &[
 
 fn function(function: &Resource) -> Vec<Part> {
     whole("FunctionName", function)
+}
+
+fn log_group(function: &Resource) -> Vec<Part> {
+    let group = function.text("log_group").filter(|group| !group.is_empty());
+    let part = |group: &str| Part {
+        name: String::new(),
+        dimensions: vec![("LogGroupName", group.to_owned())],
+    };
+    group.map(part).into_iter().collect()
 }
 
 fn provisioned_aliases(function: &Resource) -> Vec<Part> {

@@ -108,6 +108,7 @@ fn examples(kind: &'static Kind) -> Vec<Resource> {
             ("enhanced_monitoring", "PER_BROKER"),
             ("release", "emr-6.15.0"),
             ("provisioned_aliases", "live"),
+            ("log_group", "/aws/lambda/example"),
             ("engine", "postgres"),
             ("instance_class", "db.t3.medium"),
             ("storage_type", "gp2"),

@@ -16,6 +16,10 @@ const RETENTION: Span = Span::days(455);
 /// window of most rules, and a first start should not wait for more.
 const SLOW_HISTORY: Span = Span::days(14);
 
+/// How far back the first read of a service goes that has daily metrics (S3): the longest window of
+/// the built-in rules on them is 90 days, and so few points cost nothing more.
+const DAILY_HISTORY: Span = Span::days(93);
+
 /// Section `usage`.
 ///
 /// CloudWatch bills by the metric asked for, whatever the length of the window: it is asked rarely,
@@ -29,7 +33,8 @@ pub struct Config {
     pub services: BTreeMap<&'static str, Span>,
     /// How often the slow metrics are read; never more often than the regular ones.
     pub slow: Span,
-    /// How far back the first read goes: the longest window of the built-in rules is 30 days.
+    /// How far back the first read goes: the longest window of the built-in rules is 30 days, on S3's
+    /// daily metrics 90, of which 93 are read at least.
     pub history: Span,
     /// How much of what was read before is read again: late points.
     pub overlap: Span,
@@ -145,6 +150,7 @@ impl Config {
         let from = match last {
             Some(last) => back(last.min(end.start()), overlap),
             None => match cadence {
+                Cadence::Regular if daily => back(end.start(), self.history.max(DAILY_HISTORY)),
                 Cadence::Regular => back(end.start(), self.history),
                 Cadence::Slow => back(end.start(), self.history.min(SLOW_HISTORY)),
             },

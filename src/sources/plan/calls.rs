@@ -25,6 +25,9 @@ const fn each(of: &'static str) -> Per {
 /// Job runs of an application in the 14 days that are listed. Practice; the calls are free.
 const JOB_RUNS: u64 = 20;
 
+/// Versions of a function, which are listed with it. Practice; the calls are free.
+const VERSIONS: u64 = 5;
+
 /// Service, operation, how often. Page sizes: the services' API references.
 const CALLS: &[(&str, &str, Per)] = &[
     ("msk", "kafka:ListClustersV2", page("msk_clusters", 100)),
@@ -48,10 +51,12 @@ const CALLS: &[(&str, &str, Per)] = &[
         "emr-serverless:GetJobRun",
         Per::Resource { of: "emr_serverless_applications", times: JOB_RUNS },
     ),
-    ("lambda", "lambda:ListFunctions", page("lambda_functions", 50)),
+    ("lambda", "lambda:ListFunctions", page("lambda_functions", 50 / VERSIONS)),
     ("lambda", "lambda:ListProvisionedConcurrencyConfigs", each("lambda_functions")),
     ("lambda", "lambda:GetFunctionConcurrency", each("lambda_functions")),
     ("lambda", "lambda:ListTags", each("lambda_functions")),
+    ("lambda", "lambda:ListEventSourceMappings", page("lambda_functions", 100)),
+    ("lambda", "lambda:GetAccountSettings", page("lambda_functions", u64::MAX)),
     ("lambda", "logs:DescribeLogGroups", page("lambda_functions", 50)),
     ("rds", "rds:DescribeDBInstances", page("rds_instances", 100)),
     ("rds", "rds:DescribeDBClusters", page("rds_clusters", 100)),

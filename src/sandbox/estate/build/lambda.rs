@@ -5,7 +5,7 @@ use crate::sandbox::estate::bill::{CLOUDWATCH, LAMBDA};
 use crate::sandbox::estate::dice::Dice;
 use crate::sandbox::estate::load::{AliasLoad, FunctionLoad};
 use crate::sandbox::estate::model::{
-    Account, LambdaFunction, LogGroup, Meta, ProvisionedConcurrency,
+    Account, EventSourceMapping, LambdaFunction, LogGroup, Meta, ProvisionedConcurrency,
 };
 use crate::sandbox::estate::others::Other;
 use crate::sandbox::estate::prices;
@@ -27,6 +27,20 @@ struct Spec<'a> {
     runs: (f64, f64),
     rhythm: Rhythm,
     mean_ms: f64,
+    /// Longest run; of six times the mean unless set.
+    max_ms: Option<f64>,
+    timeout_seconds: u32,
+    ephemeral_mb: u32,
+    /// Share of the invocations that fail; a few in a thousand unless set.
+    errors: Option<f64>,
+    runtime: Option<&'static str>,
+    versions: u32,
+    vpc: bool,
+    /// Queue, batch size and state of its event source mappings.
+    sources: &'a [(&'a str, u32, &'static str)],
+    insights: Option<Insights>,
+    /// Bytes that a run logs.
+    logs: f64,
     provisioned: Option<Provisioned>,
     retention: Option<u32>,
     /// None: it never wrote a log, so it has no group.
@@ -34,11 +48,29 @@ struct Spec<'a> {
     tag: Option<(&'a str, &'a str)>,
 }
 
+/// What Lambda Insights measures of a function that has it.
+#[derive(Clone, Copy)]
+struct Insights {
+    /// Memory in use at its busiest.
+    memory_percent: f64,
+    /// CPU time of a run.
+    cpu_ms: f64,
+    /// An initialisation; there are two in an hour.
+    init_ms: f64,
+    /// Bytes that it moves in a minute.
+    network: f64,
+}
+
+/// Nothing to see.
+const FINE: Insights =
+    Insights { memory_percent: 68.0, cpu_ms: 70.0, init_ms: 240.0, network: 60_000.0 };
+
 #[derive(Clone, Copy)]
 struct Provisioned {
     allocated: u32,
-    /// Share of the invocations that go through the alias.
+    /// Share of the invocations that go through the alias, and that find it all in use.
     share: f64,
+    spilled: f64,
     /// Utilisation at its quietest and busiest.
     used: (f64, f64),
 }
@@ -57,6 +89,16 @@ impl<'a> Spec<'a> {
             runs: (80.0, 900.0),
             rhythm: Rhythm::Customers,
             mean_ms: 120.0,
+            max_ms: None,
+            timeout_seconds: 30,
+            ephemeral_mb: 512,
+            errors: None,
+            runtime: None,
+            versions: 3,
+            vpc: false,
+            sources: &[],
+            insights: None,
+            logs: 100.0,
             provisioned: None,
             retention: Some(30),
             log_bytes: Some(GIB / 3),
@@ -76,6 +118,9 @@ impl Build {
         self.lambda_unused();
         self.lambda_provisioned();
         self.lambda_logs();
+        self.lambda_memory();
+        self.lambda_runs();
+        self.lambda_settings();
         self.lambda_healthy();
     }
 
@@ -123,6 +168,13 @@ impl Build {
         );
         self.function(
             Spec {
+                sources: &[("fax-inbox", 10, "Disabled")],
+                ..silent(PROD, "settlement-fax-inbox", "settlement")
+            },
+            &[Role::Near("lambda-unused", "never called, because its queue is switched off")],
+        );
+        self.function(
+            Spec {
                 runs: (0.0, 1.0),
                 rhythm: Rhythm::Once(self.anchor_hour() - 20 * 24),
                 ..silent(PROD, "treasury-month-end", "treasury")
@@ -135,9 +187,11 @@ impl Build {
         let with = |name, team, provisioned| Spec {
             memory_mb: 1_024,
             provisioned: Some(provisioned),
+            insights: Some(FINE),
             ..Spec::healthy(PROD, name, team)
         };
-        let used = |low, high| Provisioned { allocated: 20, share: 0.97, used: (low, high) };
+        let used =
+            |low, high| Provisioned { allocated: 20, share: 0.97, spilled: 0.0, used: (low, high) };
         self.function(
             with("risk-limits-api", "risk", used(0.08, 0.24)),
             &[Role::Planted("lambda-pc-underused", "20 environments, a quarter in use at most")],
@@ -153,12 +207,194 @@ impl Build {
             with(
                 "cards-limits-api",
                 "cards",
-                Provisioned { allocated: 5, share: 0.0, used: (0.0, 0.0) },
+                Provisioned { allocated: 5, share: 0.0, spilled: 0.0, used: (0.0, 0.0) },
             ),
             &[
                 Role::Planted("lambda-pc-zero", "callers use $LATEST, not the alias that is warm"),
                 Role::Unknown("lambda-pc-underused", "what nothing uses publishes no utilisation"),
             ],
+        );
+    }
+
+    fn lambda_memory(&mut self) {
+        let with = |name, team, memory_mb, insights| Spec {
+            memory_mb,
+            insights: Some(insights),
+            ..Spec::healthy(PROD, name, team)
+        };
+        self.function(
+            with(
+                "ledger-statements",
+                "ledger",
+                2_048,
+                Insights { memory_percent: 25.0, cpu_ms: 20.0, ..FINE },
+            ),
+            &[Role::Planted("lambda-overprov-memory", "a quarter of 2 GiB in use, mostly waiting")],
+        );
+        self.function(
+            with(
+                "risk-montecarlo",
+                "risk",
+                1_024,
+                Insights { memory_percent: 20.0, cpu_ms: 68.0, ..FINE },
+            ),
+            &[Role::Near(
+                "lambda-overprov-memory",
+                "a fifth of its memory, but it computes all along",
+            )],
+        );
+        self.function(
+            with("kyc-ocr", "kyc", 512, Insights { memory_percent: 97.0, ..FINE }),
+            &[Role::Planted("lambda-underprov-memory", "its memory is nearly full")],
+        );
+        self.function(
+            with("kyc-thumbnails", "kyc", 512, Insights { memory_percent: 82.0, ..FINE }),
+            &[Role::Near("lambda-underprov-memory", "four fifths of its memory in use")],
+        );
+        self.function(
+            Spec {
+                runs: (20.0, 60.0),
+                ..with("treasury-rates", "treasury", 512, Insights { init_ms: 4_000.0, ..FINE })
+            },
+            &[Role::Planted("lambda-high-init", "rarely called, and four seconds to start")],
+        );
+        self.function(
+            Spec {
+                runs: (60.0, 90.0),
+                ..with("treasury-curves", "treasury", 512, Insights { init_ms: 400.0, ..FINE })
+            },
+            &[Role::Near("lambda-high-init", "rarely called, but it starts quickly")],
+        );
+        self.function(
+            Spec {
+                vpc: true,
+                ..with("fraud-features", "fraud", 512, Insights { network: 2e7, ..FINE })
+            },
+            &[Role::Planted("lambda-vpc-nat", "in a VPC, and it moves 300 GB in two weeks")],
+        );
+        self.function(
+            Spec { vpc: true, ..with("fraud-rules", "fraud", 512, FINE) },
+            &[Role::Near("lambda-vpc-nat", "in a VPC, but it moves little")],
+        );
+    }
+
+    fn lambda_runs(&mut self) {
+        let plain = |name, team| Spec::healthy(PROD, name, team);
+        self.function(
+            Spec {
+                runs: (200.0, 900.0),
+                errors: Some(0.24),
+                ..plain("cards-3ds-callback", "cards")
+            },
+            &[Role::Planted("lambda-high-error", "one in four fails")],
+        );
+        self.function(
+            Spec { runs: (200.0, 900.0), errors: Some(0.06), ..plain("cards-disputes", "cards") },
+            &[Role::Near("lambda-high-error", "six of a hundred fail")],
+        );
+        self.function(
+            Spec {
+                runs: (3.0, 3.0),
+                rhythm: Rhythm::Flat,
+                mean_ms: 9_000.0,
+                max_ms: Some(120_000.0),
+                errors: Some(0.5),
+                ..plain("settlement-swift-poll", "settlement")
+            },
+            &[
+                Role::Planted("lambda-timeouts", "a third of its runs end at the timeout of 30 s"),
+                Role::Planted("lambda-underprov-memory", "its slower runs take all of their time"),
+                Role::Near("lambda-high-error", "a third fail, but of 72 a day"),
+            ],
+        );
+        self.function(
+            Spec {
+                mean_ms: 4_000.0,
+                max_ms: Some(20_000.0),
+                runs: (5.0, 60.0),
+                ..plain("settlement-nostro", "settlement")
+            },
+            &[Role::Near("lambda-timeouts", "its longest run takes two thirds of its time")],
+        );
+        self.function(
+            Spec { timeout_seconds: 900, ..plain("orders-price-feed", "orders") },
+            &[Role::Planted(
+                "lambda-timeout-too-long",
+                "a quarter of an hour for runs of a second",
+            )],
+        );
+        self.function(
+            Spec {
+                timeout_seconds: 300,
+                mean_ms: 8_000.0,
+                max_ms: Some(60_000.0),
+                runs: (2.0, 20.0),
+                ..plain("orders-bulk-load", "orders")
+            },
+            &[Role::Near("lambda-timeout-too-long", "five minutes, and some runs take one")],
+        );
+        let warm = |name, spilled| Spec {
+            memory_mb: 1_024,
+            insights: Some(FINE),
+            provisioned: Some(Provisioned { allocated: 8, share: 0.7, spilled, used: (0.72, 0.9) }),
+            ..plain(name, "payments")
+        };
+        self.function(
+            warm("payments-quotes", 0.25),
+            &[Role::Planted("lambda-pc-spillover", "a quarter finds nothing warm")],
+        );
+        self.function(
+            warm("payments-rates", 0.05),
+            &[Role::Near("lambda-pc-spillover", "five of a hundred find nothing warm")],
+        );
+    }
+
+    fn lambda_settings(&mut self) {
+        let plain = |name, team| Spec::healthy(PROD, name, team);
+        self.function(
+            Spec { logs: 6_000.0, ..plain("payments-tracer", "payments") },
+            &[Role::Planted("lambda-log-ingest-heavy", "six kilobytes of logs for each run")],
+        );
+        self.function(
+            Spec { logs: 350.0, ..plain("payments-audit-trail", "payments") },
+            &[Role::Near("lambda-log-ingest-heavy", "its logs cost a sixth of what it computes")],
+        );
+        self.function(
+            Spec { ephemeral_mb: 4_096, ..plain("kyc-unzip", "kyc") },
+            &[Role::Planted("lambda-ephemeral-overprov", "4 GiB of /tmp")],
+        );
+        self.function(
+            Spec {
+                sources: &[("orders-events", 1, "Enabled")],
+                ..plain("orders-events-sink", "orders")
+            },
+            &[
+                Role::Planted("lambda-esm-polling", "one message of its queue at a time"),
+                Role::Near("lambda-ephemeral-overprov", "the 512 MiB that are free"),
+            ],
+        );
+        self.function(
+            Spec {
+                sources: &[("ledger-entries.fifo", 1, "Enabled"), ("ledger-audit", 10, "Enabled")],
+                ..plain("ledger-entries-sink", "ledger")
+            },
+            &[Role::Near("lambda-esm-polling", "one message at a time of a FIFO queue")],
+        );
+        self.function(
+            Spec { runtime: Some("python3.8"), ..plain("settlement-mt940", "settlement") },
+            &[Role::Planted("lambda-old-runtime", "Python 3.8")],
+        );
+        self.function(
+            Spec { runtime: Some("python3.12"), ..plain("settlement-camt053", "settlement") },
+            &[Role::Near("lambda-old-runtime", "Python 3.12")],
+        );
+        self.function(
+            Spec { versions: 64, ..plain("cards-push", "cards") },
+            &[Role::Planted("lambda-version-sprawl", "64 versions")],
+        );
+        self.function(
+            Spec { versions: 50, ..plain("cards-mail", "cards") },
+            &[Role::Near("lambda-version-sprawl", "50 versions")],
         );
     }
 
@@ -200,29 +436,48 @@ impl Build {
     }
 
     /// What functions with an agent, an extension or a stream publish beside the rest.
-    fn measured_beside(&mut self, function: &LambdaFunction, dice: Dice) {
+    fn measured_beside(&mut self, function: &LambdaFunction, spec: &Spec<'_>, dice: Dice) {
         let name = function.meta.name.as_str();
         let signal = |what: &str, level: f64| {
             Signal::new(dice.of("beside").of(what).bits(), Rhythm::Customers, level / 2.0, level)
         };
-        if !function.provisioned.is_empty() {
+        let (low, high) = spec.runs;
+        if spec.log_bytes.is_some() && high > 0.0 {
+            // A run's bytes, spread over the minutes of an hour.
+            let a_minute = spec.logs / 60.0;
+            let seed = dice.of("beside").of("logs").bits();
+            let taken_in = Signal::new(seed, spec.rhythm, low * a_minute, high * a_minute);
+            let dimensions = [("LogGroupName", function.log_group.as_str())];
+            let series = [("IncomingBytes", taken_in)];
+            self.others.push(Other::of(&function.meta, "AWS/Logs", &dimensions, series));
+        }
+        if let Some(insights) = spec.insights {
             let memory = f64::from(function.memory_mb);
-            let used = Signal { ceiling: 100.0, ..signal("memory", 46.0) };
-            self.others.push(Other::of(
+            let percent = insights.memory_percent;
+            let used = |most: f64| Signal { jitter: 0.02, ..signal("memory", most) };
+            let mut other = Other::of(
                 &function.meta,
                 "LambdaInsights",
                 &[("function_name", name)],
                 [
-                    ("memory_utilization", used),
-                    ("used_memory_max", signal("memory", memory * 0.46)),
+                    ("memory_utilization", Signal { ceiling: 100.0, ..used(percent) }),
+                    ("used_memory_max", used(memory * percent / 100.0)),
                     ("total_memory", Signal::flat(0, memory)),
-                    ("cpu_total_time", signal("cpu", 70.0)),
-                    ("init_duration", signal("init", 240.0)),
-                    ("rx_bytes", signal("rx", 4e4)),
-                    ("tx_bytes", signal("tx", 2e4)),
-                    ("total_network", signal("network", 6e4)),
+                    ("cpu_total_time", Signal::flat(0, insights.cpu_ms)),
+                    ("init_duration", signal("init", insights.init_ms)),
+                    ("rx_bytes", signal("rx", insights.network * 0.6)),
+                    ("tx_bytes", signal("tx", insights.network * 0.4)),
+                    ("total_network", signal("network", insights.network)),
                 ],
-            ));
+            );
+            for series in &mut other.load.series {
+                if series.name == "init_duration" {
+                    *series = series.every(1_800);
+                }
+            }
+            self.others.push(other);
+        }
+        if !function.provisioned.is_empty() {
             let extension = [("PostRuntimeExtensionsDuration", signal("extension", 3.0))];
             let dimensions = [("FunctionName", name)];
             self.others.push(Other::of(&function.meta, "AWS/Lambda", &dimensions, extension));
@@ -288,6 +543,7 @@ impl Build {
         let born = self.ago(spec.modified_days + dice.of("born").between(30.0, 500.0));
         let born =
             if spec.modified_days < 30.0 && spec.runs.1 == 0.0 { meta.created } else { born };
+        let timeout_ms = f64::from(spec.timeout_seconds) * 1_000.0;
         let load = FunctionLoad {
             since: born.as_second(),
             runs: Signal {
@@ -295,8 +551,9 @@ impl Build {
                 ..Signal::new(dice.of("runs").bits(), spec.rhythm, spec.runs.0, spec.runs.1)
             },
             mean_ms: spec.mean_ms,
-            max_ms: spec.mean_ms * 6.0,
-            errors: dice.of("errors").between(0.0, 0.004),
+            max_ms: spec.max_ms.unwrap_or(spec.mean_ms * 6.0),
+            timeout_ms,
+            errors: spec.errors.unwrap_or_else(|| dice.of("errors").between(0.0, 0.004)),
             aliases: spec
                 .provisioned
                 .iter()
@@ -306,6 +563,7 @@ impl Build {
         let log_group = format!("/aws/lambda/{name}");
         self.function_charges(&Meta { created: born, ..meta.clone() }, &spec, &load);
         self.note(&meta, &name, roles);
+        self.note_without_insights(&meta, &spec, &load);
         if let Some(stored_bytes) = spec.log_bytes {
             self.log_groups.push(LogGroup {
                 account,
@@ -335,12 +593,15 @@ impl Build {
         });
         let function = LambdaFunction {
             provisioned: provisioned.collect(),
-            runtime: (!spec.image).then_some(runtime),
+            runtime: (!spec.image).then_some(spec.runtime.unwrap_or(runtime)),
             handler: (!spec.image).then_some(handler),
             architecture: spec.architecture,
             memory_mb: spec.memory_mb,
-            timeout_seconds: 30,
-            ephemeral_mb: 512,
+            timeout_seconds: spec.timeout_seconds,
+            ephemeral_mb: spec.ephemeral_mb,
+            versions: spec.versions,
+            vpc: spec.vpc.then(|| format!("vpc-0{}", self.dice_of("vpc", account).hex(16))),
+            event_sources: event_sources(&spec, account, region, dice),
             package_type: if spec.image { "Image" } else { "Zip" },
             code_bytes: dice.of("code").int(40_000, 60_000_000),
             code_sha256: format!(
@@ -356,8 +617,30 @@ impl Build {
             reserved: None,
             meta,
         };
-        self.measured_beside(&function, dice);
+        self.measured_beside(&function, &spec, dice);
         self.functions.push((function, load));
+    }
+
+    /// What only Lambda Insights tells is unknown of the others, once they ran often enough.
+    fn note_without_insights(&mut self, meta: &Meta, spec: &Spec<'_>, load: &FunctionLoad) {
+        let now = self.options.now.as_second();
+        let runs = load.invocations_between(now - 14 * 86_400, now);
+        if spec.insights.is_some() || runs < 50 {
+            return;
+        }
+        let why = "no Lambda Insights";
+        let mut roles = vec![
+            Role::Unknown("lambda-overprov-memory", why),
+            Role::Unknown("lambda-high-init", why),
+        ];
+        // Its time alone decides where it is short.
+        if load.max_ms < 0.8 * load.timeout_ms {
+            roles.push(Role::Unknown("lambda-underprov-memory", why));
+        }
+        if spec.vpc {
+            roles.push(Role::Unknown("lambda-vpc-nat", why));
+        }
+        self.note(meta, &meta.name, &roles);
     }
 
     fn function_charges(&mut self, meta: &Meta, spec: &Spec<'_>, load: &FunctionLoad) {
@@ -414,11 +697,31 @@ impl Build {
     }
 }
 
+fn event_sources(
+    spec: &Spec<'_>,
+    account: &str,
+    region: &str,
+    dice: Dice,
+) -> Vec<EventSourceMapping> {
+    let mapping = |(queue, batch_size, state): &(&str, u32, &'static str)| {
+        let dice = dice.of("mapping").of(queue);
+        let part = |name: &str, digits| dice.of(name).hex(digits);
+        EventSourceMapping {
+            uuid: [part("a", 8), part("b", 4), part("c", 4), part("d", 4), part("e", 12)].join("-"),
+            source_arn: format!("arn:aws:sqs:{region}:{account}:{queue}"),
+            batch_size: *batch_size,
+            state,
+        }
+    };
+    spec.sources.iter().map(mapping).collect()
+}
+
 fn alias_load(provisioned: &Provisioned, dice: crate::sandbox::estate::dice::Dice) -> AliasLoad {
     let (low, high) = provisioned.used;
     AliasLoad {
         allocated: provisioned.allocated,
         share: provisioned.share,
+        spilled: provisioned.spilled,
         utilization: Signal {
             ceiling: 1.0,
             ..Signal::new(dice.of("utilization").bits(), Rhythm::Customers, low, high).burst(0.15)

@@ -44,6 +44,13 @@ fn plain(request: &Request) -> Reply {
         Reply::json(json!({}))
     } else if operation.starts_with("GET /2017-03-31/tags/") {
         Reply::json(json!({ "Tags": {} }))
+    } else if operation == "GET /2015-03-31/event-source-mappings" {
+        Reply::json(json!({ "EventSourceMappings": [] }))
+    } else if operation == "GET /2016-08-19/account-settings" {
+        Reply::json(json!({
+            "AccountLimit": { "TotalCodeSize": 80_530_636_800_i64 },
+            "AccountUsage": { "TotalCodeSize": 40_000_000_000_i64, "FunctionCount": 4 },
+        }))
     } else if operation == "DescribeLogGroups" {
         Reply::json(json!({ "logGroups": [] }))
     } else {
@@ -59,7 +66,11 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
             "GET /2015-03-31/functions" => match request.get("Marker") {
                 "" => Reply::json(json!({
                     "Functions": [
-                        function("scoring", json!({})),
+                        function("scoring", json!({
+                            "VpcConfig": { "VpcId": "vpc-1", "SubnetIds": ["subnet-1"] },
+                            "Layers": [{ "Arn": "arn:layer:1" }],
+                        })),
+                        function("scoring", json!({ "Version": "6", "CodeSize": 1_000_000 })),
                         function("image", json!({
                             "Runtime": null, "PackageType": "Image", "Handler": null,
                             "LoggingConfig": { "LogFormat": "JSON", "LogGroup": "/team/image" },
@@ -69,6 +80,7 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
                     "NextMarker": "m/2",
                 })),
                 _ => Reply::json(json!({ "Functions": [
+                    function("scoring", json!({ "Version": "7" })),
                     function("managed", json!({ "CapacityProviderConfig": {
                         "LambdaManagedInstancesCapacityProviderConfig": { "CapacityProviderArn": "a" }
                     } })),
@@ -93,6 +105,21 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
                     })),
                 }
             }
+            "GET /2015-03-31/event-source-mappings" => {
+                let mapping = |id: &str, batch: i32, state: &str| json!({
+                    "UUID": id, "BatchSize": batch, "State": state,
+                    "EventSourceArn": "arn:aws:sqs:eu-west-1:111111111111:q",
+                    "FunctionArn": format!("{}:live", arn("scoring")),
+                });
+                match request.get("Marker") {
+                    "" => Reply::json(json!({
+                        "EventSourceMappings": [mapping("a", 1, "Enabled")], "NextMarker": "n",
+                    })),
+                    _ => Reply::json(json!({
+                        "EventSourceMappings": [mapping("b", 10, "Enabled"), mapping("c", 1, "Disabled")],
+                    })),
+                }
+            }
             "GET /2019-09-30/functions/scoring/concurrency" => {
                 Reply::json(json!({ "ReservedConcurrentExecutions": 50 }))
             }
@@ -103,7 +130,10 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
                 })),
                 "/aws/lambda/" => Reply::json(json!({ "logGroups": [
                     { "logGroupName": "/aws/lambda/scoring", "storedBytes": 5_000_000_000_i64 },
-                    { "logGroupName": "/aws/lambda/managed", "retentionInDays": 14 },
+                    {
+                        "logGroupName": "/aws/lambda/managed", "retentionInDays": 14,
+                        "logGroupClass": "STANDARD",
+                    },
                 ] })),
                 "/team/image" => Reply::json(json!({ "logGroups": [
                     { "logGroupName": "/team/image", "retentionInDays": 30, "storedBytes": 12 },
@@ -129,10 +159,19 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
     assert_json_snapshot!(details, @r#"
     [
       {
+        "all_code_bytes": "1234567",
         "architecture": "arm64",
         "code_bytes": "1234567",
+        "code_quota_ratio": "0.4967053731282552",
+        "code_share": "0.000030864175",
         "ephemeral_mib": "512",
+        "event_sources": "0",
+        "event_sources_disabled": "0",
+        "event_sources_of_one": "0",
+        "in_vpc": "false",
+        "layers": "0",
         "log_group": "/team/image",
+        "log_group_functions": "1",
         "log_retention_days": "30",
         "log_stored_bytes": "12",
         "managed_instances": "false",
@@ -142,13 +181,24 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
         "provisioned_aliases": "",
         "provisioned_concurrency": "0",
         "snap_start": "true",
-        "timeout_seconds": "30"
+        "timeout_seconds": "30",
+        "versions": "0"
       },
       {
+        "all_code_bytes": "1234567",
         "architecture": "arm64",
         "code_bytes": "1234567",
+        "code_quota_ratio": "0.4967053731282552",
+        "code_share": "0.000030864175",
         "ephemeral_mib": "512",
+        "event_sources": "0",
+        "event_sources_disabled": "0",
+        "event_sources_of_one": "0",
+        "in_vpc": "false",
+        "layers": "0",
         "log_group": "/aws/lambda/managed",
+        "log_group_class": "STANDARD",
+        "log_group_functions": "1",
         "log_retention_days": "14",
         "log_stored_bytes": "0",
         "managed_instances": "true",
@@ -159,22 +209,42 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
         "provisioned_concurrency": "0",
         "runtime": "python3.12",
         "snap_start": "false",
-        "timeout_seconds": "30"
+        "timeout_seconds": "30",
+        "versions": "0"
       },
       {
+        "all_code_bytes": "0",
         "architecture": "x86_64",
         "code_bytes": "0",
+        "code_quota_ratio": "0.4967053731282552",
+        "code_share": "0",
+        "event_sources": "0",
+        "event_sources_disabled": "0",
+        "event_sources_of_one": "0",
+        "in_vpc": "false",
+        "layers": "0",
         "log_group": "/aws/lambda/odd",
+        "log_group_functions": "1",
         "managed_instances": "false",
         "provisioned_aliases": "",
         "provisioned_concurrency": "0",
-        "snap_start": "false"
+        "snap_start": "false",
+        "versions": "0"
       },
       {
+        "all_code_bytes": "3469134",
         "architecture": "arm64",
         "code_bytes": "1234567",
+        "code_quota_ratio": "0.4967053731282552",
+        "code_share": "0.00008672835",
         "ephemeral_mib": "512",
+        "event_sources": "2",
+        "event_sources_disabled": "1",
+        "event_sources_of_one": "1",
+        "in_vpc": "true",
+        "layers": "1",
         "log_group": "/aws/lambda/scoring",
+        "log_group_functions": "1",
         "log_stored_bytes": "5000000000",
         "managed_instances": "false",
         "memory_mib": "512",
@@ -185,7 +255,8 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
         "reserved_concurrency": "50",
         "runtime": "python3.12",
         "snap_start": "false",
-        "timeout_seconds": "30"
+        "timeout_seconds": "30",
+        "versions": "2"
       }
     ]
     "#);
@@ -205,13 +276,21 @@ async fn what_is_denied_of_a_function_is_unknown() {
         gaps(&inventory),
         [
             ("logs:DescribeLogGroups", "", "denied"),
+            ("lambda:ListEventSourceMappings", "", "denied"),
+            ("lambda:GetAccountSettings", "", "denied"),
             ("lambda:ListProvisionedConcurrencyConfigs", "scoring", "denied"),
             ("lambda:GetFunctionConcurrency", "scoring", "denied"),
             ("lambda:ListTags", "scoring", "denied"),
         ]
     );
     let details = known(&inventory.resources[0]);
-    for unknown in ["provisioned_concurrency", "provisioned_aliases", "log_stored_bytes"] {
+    for unknown in [
+        "provisioned_concurrency",
+        "provisioned_aliases",
+        "log_stored_bytes",
+        "event_sources_disabled",
+        "code_quota_ratio",
+    ] {
         assert_eq!(details.get(unknown), None);
     }
     assert_eq!(inventory.resources[0].tags, None);
