@@ -189,7 +189,7 @@ fn a_wrong_argument_ends_with_2_and_says_what_is_right() {
         (&["rules", "try", "rds-idl"], "did you mean `rds-idle`?"),
         (&["findings", "--rule", "rds-idl"], "did you mean `rds-idle`?"),
         (&["findings", "--service", "rd"], "msk, emr, lambda, rds, s3"),
-        (&["alerts", "list", "--kind", "bugdet"], "budget, burn, finding"),
+        (&["alerts", "list", "--kind", "bugdet"], "budget, burn, restatement, finding"),
         (&["alerts", "show", "inc_7"], "there is no incident inc_7"),
         (&["alerts", "ack", "inc_7", "--by", "anna"], "there is no incident inc_7"),
         (&["alerts", "ack", "inc_7"], "add --by NAME"),

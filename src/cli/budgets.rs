@@ -7,6 +7,7 @@ use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print,
 use crate::daemon::{budgets, system_clock};
 use crate::insights::budgets::{Figures, percent};
 use crate::model::Usd;
+use crate::model::alert::AlertKind;
 
 /// Show the budgets: what is spent, how fast, what is expected, and why it has its level
 #[derive(Debug, Args)]
@@ -59,8 +60,9 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
         if let Some(imported) = imported.filter(|_| arguments.name.is_none()) {
             print(imported_table(&imported))?;
         }
-        for told in &evaluation.notes {
-            note(told);
+        let firing = evaluation.assessment.firing.iter();
+        for alert in firing.filter(|alert| alert.kind == AlertKind::Restatement) {
+            note(&alert.title);
         }
         if config.budgets.list.is_empty() {
             note("the configuration has no budget: see `budgets` in centime.example.yaml");

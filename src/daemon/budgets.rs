@@ -438,9 +438,6 @@ impl Daemon {
             alerts::take(tx, &watch.config, &evaluation.assessment, now)
         })?;
         self.count_suppressions(&suppressions);
-        for note in &evaluation.notes {
-            tracing::warn!(note, "a closed period of a budget changed");
-        }
         for alert in &evaluation.assessment.firing {
             tracing::info!(
                 key = alert.key,

@@ -19,6 +19,8 @@ pub enum AlertKind {
     Budget,
     /// A budget is spent faster than it lasts.
     Burn,
+    /// AWS changed a period of a budget after it was closed.
+    Restatement,
     /// Something could cost less.
     Finding,
     /// A source cannot be read.
@@ -28,13 +30,14 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
-    pub const ALL: [Self; 5] =
-        [Self::Budget, Self::Burn, Self::Finding, Self::Source, Self::OwnCost];
+    pub const ALL: [Self; 6] =
+        [Self::Budget, Self::Burn, Self::Restatement, Self::Finding, Self::Source, Self::OwnCost];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Budget => "budget",
             Self::Burn => "burn",
+            Self::Restatement => "restatement",
             Self::Finding => "finding",
             Self::Source => "source",
             Self::OwnCost => "own_cost",

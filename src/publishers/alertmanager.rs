@@ -159,6 +159,7 @@ fn name(kind: AlertKind) -> &'static str {
     match kind {
         AlertKind::Budget => "CentimeBudget",
         AlertKind::Burn => "CentimeBurnRate",
+        AlertKind::Restatement => "CentimeRestatement",
         AlertKind::Finding => "CentimeFinding",
         AlertKind::Source => "CentimeSource",
         AlertKind::OwnCost => "CentimeOwnCost",

@@ -147,7 +147,10 @@ impl Channels {
         if !is_routed {
             let usual = match alert.kind {
                 AlertKind::Source | AlertKind::OwnCost => &self.operators,
-                AlertKind::Budget | AlertKind::Burn | AlertKind::Finding => &self.usual,
+                AlertKind::Budget
+                | AlertKind::Burn
+                | AlertKind::Restatement
+                | AlertKind::Finding => &self.usual,
             };
             found.extend(usual.iter().cloned());
         }

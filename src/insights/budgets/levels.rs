@@ -186,6 +186,9 @@ pub struct Closed {
     pub period: Period,
     pub spent: Usd,
     pub limit: Usd,
+    /// What it cost when it was closed, where AWS changed that by more than finance can overlook.
+    #[serde(default)]
+    pub closed_at: Option<Usd>,
 }
 
 /// What is remembered of a budget from one evaluation to the next.
@@ -203,8 +206,6 @@ pub struct Kept {
     pub last_words: Vec<(String, String)>,
     /// The period before, as it was closed.
     pub before: Option<Closed>,
-    /// What is worth a note beside alerts.
-    pub notes: Vec<String>,
 }
 
 /// The levels of all budgets from one evaluation to the next, by name.
@@ -222,7 +223,6 @@ impl Kept {
             folded_into: None,
             last_words: Vec::new(),
             before: None,
-            notes: Vec::new(),
         }
     }
 
@@ -251,7 +251,6 @@ impl Kept {
     pub(super) fn step(&mut self, figures: &Figures, seen: &Seen) {
         let before = self.seen.replace(seen.clone());
         self.last_words.clear();
-        self.notes.clear();
         let new_limit = before.as_ref().is_some_and(|before| before.limit != seen.limit);
         for condition in Condition::ALL {
             let held = self.held.get(&condition).copied();
@@ -301,15 +300,24 @@ impl Kept {
         if self.burn_open {
             last_words.push((words::burn_key(name, self.period), word));
         }
+        if let Some(before) = self.restated() {
+            let key = words::restatement_key(name, before.period);
+            last_words.push((key, words::restated_for_good(before)));
+        }
         *self = Self { last_words, before: Some(closed), ..Self::new(next) };
     }
 
-    /// Notes when a closed period's cost was restated by more than finance can overlook.
-    pub(super) fn look_back(&mut self, name: &str, spent: Usd) {
+    /// The period before, where AWS changed it after it was closed.
+    pub(super) fn restated(&self) -> Option<&Closed> {
+        self.before.as_ref().filter(|it| it.closed_at.is_some())
+    }
+
+    /// Takes in what the closed period costs now, once AWS restated it by more than finance can
+    /// overlook; smaller changes add up until they do.
+    pub(super) fn look_back(&mut self, spent: Usd) {
         let Some(closed) = &mut self.before else { return };
-        let change = (spent - closed.spent).abs();
-        if change.0 > closed.spent.abs().0 * LATE_CHANGE {
-            self.notes.push(words::late(name, closed, spent));
+        if (spent - closed.spent).abs().0 > closed.spent.abs().0 * LATE_CHANGE {
+            closed.closed_at.get_or_insert(closed.spent);
             closed.spent = spent;
         }
     }

@@ -20,7 +20,7 @@ pub use self::figures::{Burn, Cost, Figures, Part, WINDOWS};
 pub use self::levels::{Condition, Held, Kept, Memory, PAIRS, Pair, Seen};
 pub use self::period::{Every, Period};
 pub use self::scope::{Answer, Named, Naming, Rows, Scope};
-pub use self::words::percent;
+pub use self::words::{budget_key, burn_key, percent};
 
 use self::levels::Closed;
 use crate::model::alert::{AlertKind, Severity, Verdict};
@@ -33,12 +33,10 @@ pub struct Evaluation {
     pub figures: Vec<Figures>,
     pub assessment: Assessment,
     pub memory: Memory,
-    /// What is worth knowing and no alert.
-    pub notes: Vec<String>,
 }
 
 /// The kinds of alerts that budgets are in charge of.
-const KINDS: [AlertKind; 2] = [AlertKind::Budget, AlertKind::Burn];
+const KINDS: [AlertKind; 3] = [AlertKind::Budget, AlertKind::Burn, AlertKind::Restatement];
 
 /// Evaluates all budgets. `costs` are by the budget's name; `basis` says which cost that is, for
 /// people. The same input says the same again; an evaluation counts when settled days or a limit
@@ -71,7 +69,6 @@ pub fn evaluate(
         judged[at].tell(basis, &folded, &mut evaluation.assessment);
     }
     for judged in judged {
-        evaluation.notes.extend(judged.kept.notes.iter().cloned());
         evaluation.memory.0.insert(judged.budget.name.clone(), judged.kept);
         evaluation.figures.push(judged.shown);
     }
@@ -81,6 +78,7 @@ pub fn evaluate(
             let keys = [
                 kept.budget_open.then(|| words::budget_key(name, kept.period)),
                 kept.burn_open.then(|| words::burn_key(name, kept.period)),
+                kept.restated().map(|closed| words::restatement_key(name, closed.period)),
             ];
             evaluation
                 .assessment
@@ -121,7 +119,7 @@ fn judge<'a>(budget: &'a Budget, cost: &'a Cost, today: Day, kept: Option<&Kept>
         if kept.period < period {
             let spent = cost.between(kept.period.first(), kept.period.last());
             let limit = kept.seen.as_ref().map_or(budget.limit(kept.period), |seen| seen.limit);
-            let closed = Closed { period: kept.period, spent, limit };
+            let closed = Closed { period: kept.period, spent, limit, closed_at: None };
             kept.roll_over(&budget.name, period, closed);
         }
         let total: Usd = cost.costs().iter().sum();
@@ -137,7 +135,7 @@ fn judge<'a>(budget: &'a Budget, cost: &'a Cost, today: Day, kept: Option<&Kept>
             }
         }
         if let Some(before) = kept.before.as_ref().map(|before| before.period) {
-            kept.look_back(&budget.name, cost.between(before.first(), before.last()));
+            kept.look_back(cost.between(before.first(), before.last()));
         }
     }
     explain(&mut shown, &kept);
@@ -205,12 +203,13 @@ impl Judged<'_> {
             (words::budget_key(name, self.kept.period), words::burn_key(name, self.kept.period));
         if let Some(incomplete) = &self.settled.incomplete {
             let word = format!("data incomplete: {incomplete}");
-            let open = [(self.kept.budget_open, budget_key), (self.kept.burn_open, burn_key)];
-            assessment.frozen.extend(
-                open.into_iter()
-                    .filter(|(is_open, _)| *is_open)
-                    .map(|(_, key)| Verdict { key, word: word.clone() }),
-            );
+            let open = [
+                self.kept.budget_open.then_some(budget_key),
+                self.kept.burn_open.then_some(burn_key),
+                self.kept.restated().map(|closed| words::restatement_key(name, closed.period)),
+            ];
+            let open = open.into_iter().flatten();
+            assessment.frozen.extend(open.map(|key| Verdict { key, word: word.clone() }));
             return;
         }
         assessment.closed.extend(
@@ -219,6 +218,10 @@ impl Judged<'_> {
                 .iter()
                 .map(|(key, word)| Verdict { key: key.clone(), word: word.clone() }),
         );
+        if let Some(closed) = self.kept.restated() {
+            let alert = words::restatement_alert(self.budget, closed, &self.settled, basis);
+            assessment.firing.extend(alert);
+        }
         if self.kept.folded_into.is_none() {
             let alert = words::budget_alert(
                 self.budget,

@@ -358,24 +358,38 @@ fn a_new_period_begins_without_a_settled_day() {
 }
 
 #[test]
-fn a_closed_month_that_is_restated_is_a_note_and_no_alert() {
+fn a_closed_month_that_is_restated_is_told_once_and_moves_no_level() {
     let first = date(2026, 1, 1);
     let mut site = Site::new("list: [{ name: a, amount: 500 }]");
     let mut costs = vec![usd("12"); 59];
     site.one(settled(first, costs.clone()));
     costs.push(usd("12"));
     let quiet = site.one(settled(first, costs.clone()));
-    assert_eq!(quiet.notes, Vec::<String>::new());
+    assert!(quiet.assessment.firing.is_empty());
+    // A little is nobody's business until it has become much.
+    costs[40] = usd("18");
+    costs.push(usd("12"));
+    assert!(site.one(settled(first, costs.clone())).assessment.firing.is_empty());
     costs[40] = usd("30");
     costs.push(usd("12"));
-    let restated = site.one(settled(first, costs.clone()));
-    assert_eq!(
-        restated.notes,
-        ["budget a: 2026-02 was restated after it closed, from 336 to 354 USD (+5.4 %)"]
-    );
-    assert!(restated.assessment.firing.is_empty());
+    let restated = site.one(settled(first, costs.clone())).assessment;
+    let [alert] = &restated.firing[..] else { panic!("{restated:?}") };
+    assert_eq!(alert.key, "restatement/a/2026-02");
+    assert_eq!(alert.title, "Budget a: 2026-02 was restated from 336 to 354 USD (+5.4 %)");
+    assert_eq!(alert.impact, Some(usd("18")));
+    assert!(site.memory.0["a"].held.is_empty(), "no level of the budget moves");
+    // It stays one alert while the month is the last closed one, whatever else changes.
+    costs[41] = usd("60");
     costs.push(usd("12"));
-    assert_eq!(site.one(settled(first, costs)).notes, Vec::<String>::new());
+    let more = site.one(settled(first, costs.clone())).assessment;
+    assert_eq!(more.firing[0].key, alert.key);
+    assert!(more.firing[0].title.contains("from 336 to 402 USD (+20 %)"), "{more:?}");
+    // The next month closes it.
+    costs.extend(vec![usd("12"); 30]);
+    let closed = site.one(settled(first, costs)).assessment;
+    assert!(closed.firing.is_empty(), "{closed:?}");
+    let word = closed.closed.iter().find(|it| it.key == alert.key).unwrap();
+    assert_eq!(word.word, "2026-02 stays at 402 of 500 USD (80 %)");
 }
 
 #[test]

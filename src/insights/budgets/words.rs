@@ -6,15 +6,22 @@ use super::config::{Budget, Currency};
 use super::figures::{Cost, Figures, Part, share};
 use super::levels::{Closed, Condition, Kept, Seen};
 use super::period::Period;
-use crate::model::alert::{AlertKind, AlertScope, Driver, Fact};
+use crate::model::alert::{AlertKind, AlertScope, Driver, Fact, Severity};
+use crate::model::time::Month;
 use crate::model::{Alert, Day, Usd};
 
-pub(super) fn budget_key(budget: &str, period: Period) -> String {
+/// Key of a budget's alert in a period.
+pub fn budget_key(budget: &str, period: Period) -> String {
     format!("budget/{budget}/{period}")
 }
 
-pub(super) fn burn_key(budget: &str, period: Period) -> String {
+/// Key of the alert of its burn rate.
+pub fn burn_key(budget: &str, period: Period) -> String {
     format!("burn/{budget}/{period}")
+}
+
+pub(super) fn restatement_key(budget: &str, period: Period) -> String {
+    format!("restatement/{budget}/{period}")
 }
 
 /// Growth of the overrun that is worth telling again: 10 % of the limit.
@@ -56,17 +63,58 @@ pub(super) fn closing(closed: &Closed) -> String {
     format!("closed at {}", of_limit(closed.spent, closed.limit))
 }
 
-/// A closed period that AWS restated.
-pub(super) fn late(name: &str, closed: &Closed, spent: Usd) -> String {
-    let change = share(spent - closed.spent, closed.spent);
+/// `from 336 to 354 USD (+5.4 %)`
+fn from_to(before: Usd, now: Usd) -> String {
+    let change = share(now - before, before);
     let sign = if change > Decimal::ZERO { "+" } else { "" };
-    format!(
-        "budget {name}: {} was restated after it closed, from {} to {} USD ({sign}{})",
-        closed.period,
-        money(closed.spent),
-        money(spent),
-        percent(change)
-    )
+    format!("from {} to {} USD ({sign}{})", money(before), money(now), percent(change))
+}
+
+/// The last word on a restated period, when the next one is closed too.
+pub(super) fn restated_for_good(closed: &Closed) -> String {
+    format!("{} stays at {}", closed.period, of_limit(closed.spent, closed.limit))
+}
+
+/// The alert that AWS restated a closed period. It is about the books, not about spending: no level
+/// of the budget moves with it.
+pub(super) fn restatement_alert(
+    budget: &Budget,
+    closed: &Closed,
+    figures: &Figures,
+    basis: &str,
+) -> Option<Alert> {
+    let before = closed.closed_at?;
+    let name = &budget.name;
+    let moved = from_to(before, closed.spent);
+    let facts = vec![
+        fact("Closed at", of_limit(before, closed.limit)),
+        fact("Now", of_limit(closed.spent, closed.limit)),
+        fact("Change", format!("{} USD", money(closed.spent - before))),
+    ];
+    Some(Alert {
+        key: restatement_key(name, closed.period),
+        kind: AlertKind::Restatement,
+        severity: Severity::Warning,
+        scope: scope(budget),
+        title: format!("Budget {name}: {} was restated {moved}", closed.period),
+        summary: format!(
+            "AWS changed the bill of {} after the period had settled, {moved}. No alert of the \
+             budget depends on it; reports and books that were closed with the old figure do.",
+            closed.period
+        ),
+        facts,
+        drivers: Vec::new(),
+        action: Some(format!(
+            "See what changed with `centime report --diff {}`, and correct what was booked.",
+            Month::of(closed.period.last())
+        )),
+        impact: Some((closed.spent - before).abs()),
+        impact_step: Some(Usd(closed.limit.0 * STEP)),
+        since: None,
+        settled_through: figures.settled_through,
+        basis: Some(basis.to_owned()),
+        page: vec!["d".to_owned(), "centime-budgets".to_owned()],
+    })
 }
 
 /// Why a budget's alert is over, within its period.
@@ -260,7 +308,7 @@ pub(super) fn burn_alert(
 fn alert(
     key: String,
     kind: AlertKind,
-    severity: crate::model::alert::Severity,
+    severity: Severity,
     (title, summary, facts): (String, String, Vec<Fact>),
     (budget, figures, cost): (&Budget, &Figures, &Cost),
     (since, basis): (Option<Day>, &str),

@@ -92,7 +92,11 @@ const OUTBOX: &[Column] = &[
 const INCIDENTS: &[Column] = &[
     Column::required("id", Type::Int, "As messages and `centime alerts` name it: `inc_12` is 12."),
     Column::required("key", Type::Text, "The same for as long as it is the same incident."),
-    Column::required("kind", Type::Text, "`budget`, `burn`, `finding`, `source` or `own_cost`."),
+    Column::required(
+        "kind",
+        Type::Text,
+        "`budget`, `burn`, `restatement`, `finding`, `source` or `own_cost`.",
+    ),
     Column::required("severity", Type::Text, "`info`, `warning` or `critical`, as it is now."),
     Column::required(
         "status",
