@@ -107,9 +107,24 @@ impl fmt::Display for Problem {
         if self.source.trim().is_empty() {
             return Ok(());
         }
+        let (source, column) = around(&self.source, column);
         let margin = line.to_string().len();
-        write!(f, "\n  {line} | {}\n  {:margin$} | {:>column$}", self.source, "", "^")
+        write!(f, "\n  {line} | {source}\n  {:margin$} | {:>column$}", "", "^")
     }
+}
+
+/// A line as far as a person looks at it, and the column in that.
+fn around(source: &str, column: usize) -> (Cow<'_, str>, usize) {
+    const BEFORE: usize = 80;
+    const LONGEST: usize = 160;
+    if source.chars().count() <= LONGEST {
+        return (Cow::Borrowed(source), column);
+    }
+    let from = column.saturating_sub(BEFORE);
+    let cut: String = source.chars().skip(from).take(LONGEST).collect();
+    let more = if source.chars().count() > from + LONGEST { "…" } else { "" };
+    let before = if from > 0 { "…" } else { "" };
+    (Cow::Owned(format!("{before}{cut}{more}")), column - from + usize::from(from > 0))
 }
 
 /// All problems of a file, in its order; never empty.
@@ -479,15 +494,43 @@ pub fn files_in(folder: &Path) -> Result<Vec<(String, String)>, Problem> {
     Ok(files)
 }
 
+/// The largest file that is read, in bytes: a hundred times the largest that anybody needs.
+const LARGEST: usize = 4 << 20;
+
+/// Most values of a file, aliases written out: a few lines of aliases of aliases can mean billions.
+const MOST: usize = 200_000;
+
+/// Deepest nesting; what reads a tree goes down it.
+const DEEPEST: usize = 64;
+
 /// Builds the tree of the first document.
 fn parse(text: &str, reader: &mut Reader) -> Option<Node> {
-    let mut builder = Builder { stack: Vec::new(), anchors: HashMap::new(), root: None };
+    if text.len() > LARGEST {
+        let message =
+            format!("the file has {} bytes; more than {LARGEST} are not read", text.len());
+        // Not even its first line, which may be all of it.
+        reader.secret_problem(Place { line: 1, column: 1 }, message);
+        return None;
+    }
+    let mut builder = Builder { stack: Vec::new(), anchors: HashMap::new(), values: 0, root: None };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         match event {
             Ok((event, span)) => {
                 let place = Place { line: span.start.line(), column: span.start.col() + 1 };
                 builder.event(event, place, reader);
+                if builder.stack.len() > DEEPEST {
+                    let message = format!("this is nested more than {DEEPEST} deep");
+                    reader.problem(place, message);
+                    return None;
+                }
+                if builder.values > MOST {
+                    let message = format!(
+                        "this and what stands before it are more than {MOST} values, aliases written out"
+                    );
+                    reader.problem(place, message);
+                    return None;
+                }
             }
             Err(error) => {
                 let marker = error.marker();
@@ -509,12 +552,30 @@ enum Open {
 
 struct Builder {
     stack: Vec<Open>,
-    anchors: HashMap<usize, Node>,
+    /// Anchored nodes, each with the number of its values.
+    anchors: HashMap<usize, (Node, usize)>,
+    /// So far, aliases written out.
+    values: usize,
     root: Option<Node>,
+}
+
+/// A node's values, itself among them.
+fn values(node: &Node) -> usize {
+    match &node.content {
+        Content::List(items) => 1 + items.iter().map(values).sum::<usize>(),
+        Content::Map(entries) => 1 + entries.iter().map(|(_, node)| values(node)).sum::<usize>(),
+        _ => 1,
+    }
 }
 
 impl Builder {
     fn event(&mut self, event: Event<'_>, place: Place, reader: &mut Reader) {
+        if let Event::Scalar(.., Some(_))
+        | Event::SequenceStart(.., Some(_))
+        | Event::MappingStart(.., Some(_)) = event
+        {
+            reader.problem(place, "a type (`!…`) means nothing here; leave it out");
+        }
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let quoted = style != ScalarStyle::Plain;
@@ -539,8 +600,17 @@ impl Builder {
                 }
                 None => {}
             },
-            Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
-                Some(node) => self.add(node, 0, reader),
+            Event::Alias(anchor) => match self.anchors.get(&anchor) {
+                Some((node, size)) => {
+                    self.values += size;
+                    // One that is too much is not written out any more.
+                    let node = if self.values > MOST {
+                        Node { place, content: Content::Null }
+                    } else {
+                        node.clone()
+                    };
+                    self.add(node, 0, reader);
+                }
                 None => reader.problem(place, "an alias may not stand inside its own anchor"),
             },
             _ => {}
@@ -548,8 +618,9 @@ impl Builder {
     }
 
     fn add(&mut self, node: Node, anchor: usize, reader: &mut Reader) {
+        self.values += 1;
         if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
+            self.anchors.insert(anchor, (node.clone(), values(&node)));
         }
         match self.stack.last_mut() {
             None => {

@@ -1,12 +1,17 @@
 //! `centime rules`
 
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
-use super::{ConfigPath, End, Failure, Misuse, block_on, open_store, print, print_json};
+use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print, print_json};
 use crate::daemon::{reads, system_clock};
 use crate::insights::prices::PriceBook;
 use crate::insights::rules::{self, Pack, Scene};
 use crate::model::time::day_of;
+use crate::services::{SERVICES, kind};
 
 /// List, show, test and try the rules
 #[derive(Debug, Subcommand)]
@@ -20,12 +25,41 @@ pub enum Command {
     Show(One),
     /// Run the tests inside the rules
     #[command(
-        after_help = "Examples:\n  centime rules test\n  centime rules test rds-idle --json\n\nExit code 3 when a test does not hold."
+        after_help = "Examples:\n  centime rules test\n  centime rules test rds-idle --json\n  centime rules test rds-idle --mutate\n\nExit code 3 when a test does not hold, or a change goes unnoticed."
     )]
     Test(Test),
     /// Try one rule on what is kept: every resource with the values that decided
     #[command(after_help = "Example: centime rules try rds-idle\n\nNothing is kept or sent.")]
     Try(One),
+    /// Show what a rule asks of the lake: the SQL that runs, its steps, and how long they took
+    #[command(after_help = "Example: centime rules explain rds-idle")]
+    Explain(One),
+    /// Write the first version of a rule of your own
+    #[command(
+        after_help = "Example: centime rules new rds-no-deletion-protection --on rds_instances --out rules\n\nThe file is a rule that passes its own tests; make it yours, and put its folder under rules.directories. docs/writing-rules.md goes through it."
+    )]
+    New(New),
+    /// Print the JSON Schema of rule files, for editors
+    #[command(after_help = "Example: centime rules schema > rules/rule.schema.json")]
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub struct New {
+    /// Id of the rule: lower case letters, digits and hyphens
+    rule: String,
+    /// Kind of resource that it judges
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
+    on: String,
+    /// Folder of the file; made when it is not there
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    out: PathBuf,
+}
+
+/// The kinds of resources that rules judge.
+fn kinds() -> PossibleValuesParser {
+    let kinds = SERVICES.iter().flat_map(|service| service.kinds);
+    PossibleValuesParser::new(kinds.map(|kind| kind.table))
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +88,13 @@ pub struct Test {
     rule: Option<String>,
     #[command(flatten)]
     config: OptionalConfig,
+    /// Write the outcome as JUnit XML to this file too, for a CI
+    #[arg(long, value_name = "FILE", conflicts_with = "mutate")]
+    junit: Option<PathBuf>,
+    /// Change the rules themselves, one comparison, number or arm at a time, and show what no test
+    /// notices
+    #[arg(long)]
+    mutate: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -88,6 +129,12 @@ pub fn run(command: &Command) -> Result<End, Failure> {
         Command::Show(arguments) => show(arguments),
         Command::Test(arguments) => test(arguments),
         Command::Try(arguments) => try_one(arguments),
+        Command::Explain(arguments) => explain(arguments),
+        Command::New(arguments) => new(arguments),
+        Command::Schema => {
+            print_json(&rules::schema())?;
+            Ok(End::Done)
+        }
     }
 }
 
@@ -119,7 +166,21 @@ fn test(arguments: &Test) -> Result<End, Failure> {
     {
         return Err(missing(&pack, id));
     }
+    if arguments.mutate {
+        let mutation = pack.mutate(arguments.rule.as_deref(), &prices);
+        if arguments.json {
+            print_json(&mutation)?;
+        } else {
+            print(rules::mutation_text(&mutation))?;
+        }
+        let all = mutation.survivors.is_empty();
+        return Ok(if all { End::Done } else { End::Partly });
+    }
     let trials = pack.test(arguments.rule.as_deref(), &prices);
+    if let Some(path) = &arguments.junit {
+        std::fs::write(path, rules::junit(&trials)?)
+            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    }
     if arguments.json {
         print_json(&trials)?;
     } else {
@@ -146,5 +207,56 @@ fn try_one(arguments: &One) -> Result<End, Failure> {
     } else {
         print(rules::tried_text(&tried))?;
     }
+    Ok(End::Done)
+}
+
+fn explain(arguments: &One) -> Result<End, Failure> {
+    let config = arguments.config.config.load()?;
+    let (pack, _) = rules::load(&config.rules)?;
+    let rule = pack.rule(&arguments.rule).ok_or_else(|| missing(&pack, &arguments.rule))?;
+    let store = open_store(&config)?;
+    let now = system_clock()();
+    let begun = Instant::now();
+    let explained = block_on(async {
+        let reads = reads(&store)?;
+        let tables = store.session(now, None).await?;
+        let scene = Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads) };
+        Ok(rules::explain(rule, &scene).await?)
+    })?;
+    let Some(explained) = explained else {
+        note(format!("nothing was read of {} yet: `centime collect` reads it", rule.kind.table));
+        return Ok(End::Partly);
+    };
+    if arguments.json {
+        print_json(&explained)?;
+    } else {
+        print(rules::explained_text(&explained))?;
+        note(format!("planned and read in {} ms", begun.elapsed().as_millis()));
+    }
+    Ok(End::Done)
+}
+
+fn new(arguments: &New) -> Result<End, Failure> {
+    let New { rule, on, out } = arguments;
+    let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if rule.is_empty() || !rule.chars().all(is_id) {
+        let message = format!("an id is lower case letters, digits and hyphens, not `{rule}`");
+        return Err(Misuse(message).into());
+    }
+    let kind = kind(on).ok_or_else(|| Misuse(format!("there is no kind `{on}`")))?;
+    let path = out.join(format!("{rule}.yaml"));
+    std::fs::create_dir_all(out)?;
+    let mut file = std::fs::File::create_new(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Failure::from(Misuse(format!(
+            "{} is there already, and is not overwritten",
+            path.display()
+        ))),
+        _ => format!("{} cannot be written: {error}", path.display()).into(),
+    })?;
+    std::io::Write::write_all(&mut file, rules::skeleton(rule, kind).as_bytes())?;
+    print(path.display().to_string())?;
+    note(format!(
+        "put its folder under `rules.directories`, then: centime rules test {rule}; centime rules try {rule}"
+    ));
     Ok(End::Done)
 }

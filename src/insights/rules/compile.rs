@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::ast::{
 use jiff::Timestamp;
 
 use super::decimal::{DECIMAL, Operation};
-use super::expression::{Expression, Input};
+use super::expression::{Expression, Input, parse};
 use super::functions::{PricesUsed, exact, functions};
 use super::language::{self, Aggregate};
 use super::rule::Rule;
@@ -54,6 +54,8 @@ pub enum Part {
         condition: Arc<dyn PhysicalExpr>,
         /// The wide row's columns in it, but for those that it asks for being null.
         columns: Vec<String>,
+        /// As the rule writes it.
+        text: String,
     },
 }
 
@@ -145,7 +147,7 @@ impl Compiler {
     pub fn rule(&self, rule: &Rule) -> Result<Compiled> {
         Ok(Compiled {
             when: self.condition(&rule.when.sql)?,
-            parts: self.parts(&rule.when.sql)?,
+            parts: self.parts(&rule.when.sql, parse(&rule.when.text).ok().as_ref())?,
             saving: rule.saving.as_ref().map(|saving| self.formula(saving)).transpose()?,
             evidence: rule
                 .evidence
@@ -168,7 +170,10 @@ impl Compiler {
         let physical = self.physical(&self.plain, planned)?;
         match physical.data_type(self.schema.as_arrow())? {
             DataType::Boolean | DataType::Null => Ok(physical),
-            other => Err(DataFusionError::Plan(format!("it must be true or false, not {other}"))),
+            other => Err(DataFusionError::Plan(format!(
+                "it must be true or false, not {}",
+                in_words(&other)
+            ))),
         }
     }
 
@@ -190,14 +195,30 @@ impl Compiler {
         state.create_physical_expr(simple, &self.schema)
     }
 
-    fn parts(&self, sql: &SqlExpr) -> Result<Part> {
-        match sql {
-            SqlExpr::Nested(inner) => self.parts(inner),
-            SqlExpr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
-                let parts = vec![self.parts(left)?, self.parts(right)?];
+    /// Takes a condition apart, together with the same one as it was `written`.
+    fn parts(&self, sql: &SqlExpr, written: Option<&SqlExpr>) -> Result<Part> {
+        match (sql, written) {
+            (SqlExpr::Nested(sql), Some(SqlExpr::Nested(written))) => {
+                self.parts(sql, Some(written))
+            }
+            (SqlExpr::Nested(sql), written) => self.parts(sql, written),
+            (
+                SqlExpr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right },
+                written,
+            ) => {
+                let (written_left, written_right) = match written {
+                    Some(SqlExpr::BinaryOp { left, right, .. }) => (Some(&**left), Some(&**right)),
+                    _ => (None, None),
+                };
+                let parts =
+                    vec![self.parts(left, written_left)?, self.parts(right, written_right)?];
                 Ok(Part::Of { condition: self.condition(sql)?, parts })
             }
-            _ => Ok(Part::One { condition: self.condition(sql)?, columns: decisive(sql) }),
+            (sql, written) => Ok(Part::One {
+                condition: self.condition(sql)?,
+                columns: decisive(sql),
+                text: written.unwrap_or(sql).to_string(),
+            }),
         }
     }
 
@@ -299,7 +320,10 @@ pub fn check(rule: &Rule, book: &PriceBook) -> Result<(), Vec<(&'static str, Str
             match saving.data_type(compiler.schema.as_arrow())? {
                 DataType::Null => Ok(()),
                 of if of.is_numeric() => Ok(()),
-                other => Err(DataFusionError::Plan(format!("it must be a number, not {other}"))),
+                other => Err(DataFusionError::Plan(format!(
+                    "it must be a number, not {}",
+                    in_words(&other)
+                ))),
             }
         });
         if let Err(error) = number {
@@ -319,9 +343,23 @@ pub fn check(rule: &Rule, book: &PriceBook) -> Result<(), Vec<(&'static str, Str
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
+/// What people call values of a type.
+fn in_words(of: &DataType) -> &'static str {
+    match of {
+        DataType::Boolean => "true or false",
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text",
+        of if of.is_numeric() => "a number",
+        of if of.is_temporal() => "an instant",
+        _ => "a value of another type",
+    }
+}
+
 /// The first line of what DataFusion says, without its own classes of errors.
 pub fn reason(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
+    if text.contains("logical boolean operation") {
+        return "`and` and `or` join conditions; one side is none".to_owned();
+    }
     let line = text.lines().next().unwrap_or_default();
     let line = line.rsplit("caused by").next().unwrap_or(line);
     for class in ["Error during planning: ", "Execution error: ", "Schema error: ", "Arrow error: "]

@@ -94,8 +94,18 @@ impl Scope<'_> {
     }
 }
 
+/// Functions of SQL that rules cannot have, by the names that people try.
+const OVER_ROWS: [&str; 9] =
+    ["sum", "avg", "count", "min", "max", "median", "stddev", "array_agg", "percentile_cont"];
+
+/// The name of some measure of a kind.
+fn example_of_measure(kind: &Kind) -> String {
+    let field = language::metrics(kind).next().map_or("cpu_percent", |metric| metric.field);
+    format!("{field}_max")
+}
+
 /// Parses all of `text` as one expression.
-fn parse(text: &str) -> Result<Expr, Mistake> {
+pub fn parse(text: &str) -> Result<Expr, Mistake> {
     let start = Location::new(1, 1);
     let mistake = |error| parser_mistake(text, error);
     let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text).map_err(mistake)?;
@@ -255,6 +265,14 @@ impl Checker<'_> {
         };
         let known = name.value.to_lowercase();
         let Some(function) = language::function(kind, &known) else {
+            if call.over.is_some() || OVER_ROWS.contains(&known.as_str()) {
+                let message = format!(
+                    "`{known}` looks at many rows, and a rule sees one; measures such as \
+                     `{}` look at all hours of the window",
+                    example_of_measure(kind)
+                );
+                return self.mistake(name.span, message);
+            }
             let help = nearest(&known, language::functions(kind))
                 .map(|name| format!("; did you mean `{name}`?"))
                 .unwrap_or_default();

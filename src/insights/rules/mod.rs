@@ -13,27 +13,42 @@ mod compile;
 mod decimal;
 mod document;
 mod evaluate;
+mod explain;
 mod expression;
 mod functions;
+mod junit;
 pub mod language;
+mod mutate;
 mod pack;
 mod places;
+mod reasons;
 mod rule;
+mod schema;
 mod show;
+mod skeleton;
 mod trials;
 mod unbuilt;
 mod wide;
 mod words;
 
 #[cfg(test)]
+mod broken;
+#[cfg(test)]
 mod tests;
 
 pub use document::document;
 pub use evaluate::{Evaluation, RuleResult, Unknown, evaluate};
+pub use explain::{Explained, explain};
+pub use junit::junit;
+pub use mutate::{Mutation, Survivor};
 pub use pack::{Config, Pack, load};
+pub use reasons::Reason;
 pub use rule::{Expect, Rule, Test};
+pub use schema::schema;
 pub use show::{
-    RuleSummary, Tried, list_text, show_text, summaries, trials_text, tried_text, try_rule,
+    RuleSummary, Tried, explained_text, list_text, mutation_text, show_text, summaries,
+    trials_text, tried_text, try_rule,
 };
+pub use skeleton::skeleton;
 pub use trials::Trial;
 pub use wide::{Reads, Scene};

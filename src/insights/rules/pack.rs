@@ -1,10 +1,12 @@
 //! The pack: the rules that centime carries, with users' folders on top.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::builtin;
+use super::mutate::{Mutation, mutate};
 use super::rule::{self, File, Rule};
 use super::trials::{self, Trial};
 use crate::insights::prices::PriceBook;
@@ -159,6 +161,34 @@ impl Pack {
                 trials::run(rule, book).unwrap_or_else(|error| vec![trials::failure(rule, &error)])
             })
             .collect()
+    }
+
+    /// Changes all rules, or one, and tells which changes their tests do not notice. On all cores:
+    /// a pack has thousands of them.
+    pub fn mutate(&self, only: Option<&str>, book: &PriceBook) -> Mutation {
+        let wanted = self.rules.iter().filter(|rule| only.is_none_or(|id| rule.id == id));
+        let wanted: Vec<&Arc<Rule>> = wanted.collect();
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let Some(rule) = wanted.get(at) else { return done };
+                done.push((at, mutate(rule, book)));
+            }
+        };
+        let mut done: Vec<(usize, Mutation)> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let ended = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
+            ended.flat_map(|done| done.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        done.sort_by_key(|(at, _)| *at);
+        done.into_iter().fold(Mutation::default(), |mut all, (_, of_one)| {
+            all.tried += of_one.tried;
+            all.survivors.extend(of_one.survivors);
+            all
+        })
     }
 }
 

@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use super::compile::{Compiler, inputs};
 use super::evaluate::{Verdict, judge};
+use super::explain::Explained;
+use super::mutate::{Mutation, Survivor};
 use super::pack::Pack;
+use super::reasons;
 use super::rule::Rule;
 use super::trials::Trial;
 use super::wide::{Scene, Wide};
@@ -111,13 +114,46 @@ pub fn trials_text(trials: &[Trial]) -> String {
     let mut text = String::new();
     let failed: Vec<&Trial> = trials.iter().filter(|trial| !trial.passed).collect();
     for trial in &failed {
-        let Trial { rule, test, line, expected, found, .. } = trial;
+        let Trial { rule, file, test, line, expected, found, .. } = trial;
         let _ = writeln!(
             text,
-            "{rule}: {test} (line {line})\n    expected {expected}\n    found    {found}"
+            "{rule}: {test} ({file}:{line})\n    expected {expected}\n    found    {found}"
         );
+        for reason in reasons::text(&trial.reasons).lines() {
+            let _ = writeln!(text, "        {reason}");
+        }
     }
     let _ = writeln!(text, "{} passed, {} failed", trials.len() - failed.len(), failed.len());
+    text
+}
+
+/// What a rule asks of the lake, and how it went.
+pub fn explained_text(explained: &Explained) -> String {
+    let Explained { sql, condition, saving, plan, streams, resources } = explained;
+    let mut text =
+        format!("-- the wide row of {resources} resources, in {streams} streams\n{sql}\n");
+    let _ = write!(text, "\n-- the condition, on each of its rows\n{condition}\n");
+    if let Some(saving) = saving {
+        let _ = write!(
+            text,
+            "\n-- the saving, in exact decimals, where the condition is true\n{saving}\n"
+        );
+    }
+    let _ = write!(text, "\n-- how it was read\n{}", plan.trim_end());
+    text
+}
+
+/// The changes that no test noticed, then a count.
+pub fn mutation_text(mutation: &Mutation) -> String {
+    let mut text = String::new();
+    for Survivor { rule, part, says, instead } in &mutation.survivors {
+        let _ = writeln!(
+            text,
+            "{rule}: no test fails when {part} says\n    {instead}\n    instead of\n    {says}"
+        );
+    }
+    let (tried, survivors) = (mutation.tried, mutation.survivors.len());
+    let _ = writeln!(text, "{tried} changes tried, {survivors} unnoticed");
     text
 }
 

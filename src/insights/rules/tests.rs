@@ -585,6 +585,40 @@ fn the_manual_is_up_to_date() {
     assert!(kept == manual, "docs/rules.md is not what the rules say; CENTIME_UPDATE=1 writes it");
 }
 
+#[test]
+fn the_schema_of_rule_files_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rule.schema.json");
+    let schema = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("CENTIME_UPDATE").is_some() {
+        std::fs::write(path, &schema).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        kept == schema,
+        "docs/rule.schema.json is not what is read; CENTIME_UPDATE=1 writes it"
+    );
+}
+
+/// The rule that docs/writing-rules.md ends with is one whose tests pass and notice every change.
+#[test]
+fn the_guide_leads_to_a_rule_that_holds() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/writing-rules.md");
+    let guide = std::fs::read_to_string(path).unwrap();
+    let rules = guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let whole: Vec<&str> = rules.filter(|it| it.starts_with("id: ")).collect();
+    assert!(!whole.is_empty());
+    let book = PriceBook::builtin();
+    for text in whole {
+        let files = [("guide.yaml".to_owned(), text.to_owned())];
+        let pack = Pack::load(&files, &[], &book).unwrap_or_else(|problems| panic!("{problems}"));
+        let id = text.lines().next().unwrap().trim_start_matches("id: ");
+        let trials = pack.test(Some(id), &book);
+        assert!(trials.iter().all(|it| it.passed), "{}", trials_text(&trials));
+        let mutation = pack.mutate(Some(id), &book);
+        assert!(mutation.survivors.is_empty(), "{}", mutation_text(&mutation));
+    }
+}
+
 /// The value that `quantile` of `values` lies under, by interpolation between neighbours.
 fn naive_percentile(values: &[f64], quantile: f64) -> f64 {
     let mut values = values.to_vec();

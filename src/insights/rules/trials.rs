@@ -15,6 +15,7 @@ use super::compile::{self, Compiler, inputs, schema};
 use super::evaluate::{Verdict, judge};
 use super::expression::{Input, covered_column};
 use super::language::{self, AGE_DAYS, Aggregate, Measure, Name};
+use super::reasons::{Reason, reasons};
 use super::rule::{Expect, Rule, Test};
 use crate::insights::prices::PriceBook;
 use crate::model::time::Span;
@@ -30,11 +31,14 @@ fn test_now() -> Timestamp {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Trial {
     pub rule: String,
+    pub file: String,
     pub test: String,
     pub line: usize,
     pub passed: bool,
     pub expected: String,
     pub found: String,
+    /// Why the condition said so, where the test failed.
+    pub reasons: Vec<Reason>,
 }
 
 /// `name['part']` as its two halves.
@@ -131,7 +135,7 @@ pub fn run(rule: &Rule, book: &PriceBook) -> Result<Vec<Trial>> {
     let compiled = Compiler::new(rule.kind, &schema, &book, test_now())?.rule(rule)?;
     let rows = rows(rule, &schema)?;
     let judged = judge(rule, &compiled, &rows)?;
-    let trials = rule.tests.iter().zip(judged).map(|(test, verdict)| {
+    let trials = rule.tests.iter().zip(judged).enumerate().map(|(row, (test, verdict))| {
         let found = describe(&verdict, &test.expect);
         let expected = match &test.expect {
             Expect::Nothing => "nothing".to_owned(),
@@ -139,17 +143,22 @@ pub fn run(rule: &Rule, book: &PriceBook) -> Result<Vec<Trial>> {
             Expect::Finding => "a finding".to_owned(),
             Expect::Saving(saving) => finding_of(*saving),
         };
-        Trial {
+        // What is unknown says why after the word.
+        let passed = found.split(':').next() == Some(expected.as_str());
+        let reasons =
+            if passed { Vec::new() } else { reasons(rule, &compiled, &rows.slice(row, 1))? };
+        Ok(Trial {
             rule: rule.id.clone(),
+            file: rule.file.clone(),
             test: test.name.clone(),
             line: test.place.line,
-            // What is unknown says why after the word.
-            passed: found.split(':').next() == Some(expected.as_str()),
+            passed,
             expected,
             found,
-        }
+            reasons,
+        })
     });
-    Ok(trials.collect())
+    trials.collect()
 }
 
 fn finding_of(saving: Option<Usd>) -> String {
@@ -295,10 +304,12 @@ fn array<'a>(of: &DataType, cells: impl Iterator<Item = &'a Given>) -> Result<Ar
 pub fn failure(rule: &Rule, error: &DataFusionError) -> Trial {
     Trial {
         rule: rule.id.clone(),
+        file: rule.file.clone(),
         test: String::new(),
         line: 1,
         passed: false,
         expected: "a rule that can be evaluated".to_owned(),
         found: compile::reason(error),
+        reasons: Vec::new(),
     }
 }

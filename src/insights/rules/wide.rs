@@ -256,7 +256,7 @@ async fn days_with_usage(kind: &Kind, start: Timestamp, scene: &Scene<'_>) -> Re
 }
 
 /// The query of a kind's wide rows. `None` where nothing was ever read of the kind.
-fn query(
+pub fn query(
     kind: &'static Kind,
     inputs: &BTreeMap<String, Input>,
     scene: &Scene<'_>,
