@@ -37,6 +37,7 @@ pub struct Access {
     scopes: Vec<Scope>,
     billing: Scope,
     billing_id: Arc<OnceCell<String>>,
+    opener: Arc<Opener>,
 }
 
 /// One account in one region. Cheap to clone; clones share clients, credentials and limiters.
@@ -152,7 +153,7 @@ impl Access {
             return Err(Error::Config("there is no credential chain".to_owned()));
         };
         let chain = Arc::new(Renewable::new(Source::Chain(chain), shared.clock.clone()));
-        let opener = Opener { sdk, shared, chain };
+        let opener = Opener { sdk: sdk.clone(), shared, chain };
 
         let own_region = sdk.region().map(|region| vec![region.as_ref().to_owned()]);
         let regions = if config.regions.is_empty() { own_region } else { None };
@@ -185,7 +186,8 @@ impl Access {
             ..AccountConfig::default()
         });
         let billing = opener.scope(&billing, BILLING_REGION);
-        Ok(Self { scopes, billing, billing_id: Arc::new(billing_id) })
+        let opener = Arc::new(opener);
+        Ok(Self { scopes, billing, billing_id: Arc::new(billing_id), opener })
     }
 
     /// Every watched account in every one of its regions, in the order of the configuration.
@@ -196,6 +198,11 @@ impl Access {
     /// The scope of one account and region.
     pub fn scope(&self, account: &str, region: &str) -> Option<&Scope> {
         self.scopes.iter().find(|scope| scope.account.id == account && scope.region == region)
+    }
+
+    /// A region seen by another role than those that watch.
+    pub fn by_role(&self, role: &AccountConfig, region: &str) -> Scope {
+        self.opener.scope(role, region)
     }
 
     /// Cost Explorer of the payer account. Every page costs a cent.
@@ -257,14 +264,15 @@ fn loader(config: &Config) -> ConfigLoader {
 }
 
 /// Makes the scopes of one [`Access`].
-struct Opener<'c> {
-    sdk: &'c SdkConfig,
+#[derive(Debug)]
+struct Opener {
+    sdk: SdkConfig,
     shared: Arc<Shared>,
     /// The standard chain's credentials.
     chain: Arc<Renewable>,
 }
 
-impl Opener<'_> {
+impl Opener {
     fn scope(&self, account: &AccountConfig, region: &str) -> Scope {
         self.open(account, self.credentials(account, region), region)
     }

@@ -13,6 +13,7 @@ pub mod error;
 pub mod ledger;
 pub mod limiter;
 mod meter;
+pub mod objects;
 pub mod policy;
 pub mod prices;
 mod signing;

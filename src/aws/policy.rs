@@ -1,6 +1,7 @@
 //! The least-privilege IAM policies that the configuration needs, and nothing else.
 //!
-//! Read only: every action lists, gets or describes. Most of them accept no narrower resource than
+//! Read only: every action lists, gets or describes. The one exception has a role of its own, which
+//! may do nothing else: it puts the monthly reports under a prefix, where `report.s3` asks for that. Most of them accept no narrower resource than
 //! `*` (AWS Service Authorization Reference); the roles to assume are named one by one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,11 +30,22 @@ pub struct Policy {
 /// A watched service: its name and the actions that listing it needs.
 pub type ServiceActions<'a> = (&'a str, &'a [&'a str]);
 
+/// A prefix in S3 under which files are put, and the role that puts them.
+#[derive(Debug, Clone, Copy)]
+pub struct Writes<'a> {
+    pub role_arn: &'a str,
+    pub bucket: &'a str,
+    /// With the slash at its end; empty for the whole bucket.
+    pub prefix: &'a str,
+}
+
 /// What one principal does.
 #[derive(Debug, Default)]
 struct Duties {
     watches: bool,
     reads_cost: bool,
+    /// ARN of the objects that it puts.
+    puts: Option<String>,
     assumes: BTreeSet<String>,
 }
 
@@ -46,6 +58,7 @@ pub fn policies(
     config: &Config,
     services: &[ServiceActions<'_>],
     imports_budgets: bool,
+    writes: Option<Writes<'_>>,
 ) -> Vec<Policy> {
     let mut principals: BTreeMap<Option<String>, Duties> = BTreeMap::new();
     if config.accounts.is_empty() {
@@ -56,6 +69,12 @@ pub fn policies(
     }
     let payer = config.billing_account.as_ref().and_then(|account| account.role_arn.clone());
     principals.entry(payer).or_default().reads_cost = true;
+    if let Some(Writes { role_arn, bucket, prefix }) = writes {
+        let duties = principals.entry(Some(role_arn.to_owned())).or_default();
+        // `aws`, `aws-us-gov`, `aws-cn`: a role lives in the partition of what it may do.
+        let partition = role_arn.split(':').nth(1).unwrap_or("aws");
+        duties.puts = Some(format!("arn:{partition}:s3:::{bucket}/{prefix}*"));
+    }
     let roles: BTreeSet<String> = principals.keys().flatten().cloned().collect();
     if !roles.is_empty() {
         principals.entry(None).or_default().assumes = roles;
@@ -84,6 +103,9 @@ fn document(duties: &Duties, services: &[ServiceActions<'_>], imports_budgets: b
         if imports_budgets {
             statements.push(statement("Budgets", BUDGET_ACTIONS, json!("*")));
         }
+    }
+    if let Some(objects) = &duties.puts {
+        statements.push(statement("Reports", &["s3:PutObject"], json!(objects)));
     }
     if !duties.assumes.is_empty() {
         statements.push(statement("Accounts", &["sts:AssumeRole"], json!(duties.assumes)));
@@ -135,7 +157,7 @@ mod tests {
 
     /// Statement ids by principal, in order.
     fn sids(config: &Config) -> Vec<(Option<String>, Vec<String>)> {
-        policies(config, SERVICES, false)
+        policies(config, SERVICES, false, None)
             .into_iter()
             .map(|policy| {
                 let statements = policy.document["Statement"].as_array().unwrap();
@@ -176,22 +198,44 @@ mod tests {
                 (Some("arn:aws:iam::999999999999:role/centime".to_owned()), owned(&["Cost"])),
             ]
         );
-        let own = &policies(&config, SERVICES, false)[0].document["Statement"][0];
+        let own = &policies(&config, SERVICES, false, None)[0].document["Statement"][0];
         assert_eq!(own["Resource"].as_array().unwrap().len(), 3);
         assert_eq!(own["Resource"][0], "arn:aws:iam::111111111111:role/centime");
     }
 
     #[test]
     fn aws_budgets_are_asked_for_only_when_they_are_imported() {
-        let of = |imports| policies(&Config::default(), SERVICES, imports)[0].document.to_string();
+        let of =
+            |imports| policies(&Config::default(), SERVICES, imports, None)[0].document.to_string();
         assert!(!of(false).contains("budgets:"));
         assert!(of(true).contains(r#"["budgets:ViewBudget"]"#));
     }
 
     #[test]
+    fn what_writes_is_a_role_of_its_own_that_writes_under_its_prefix_only() {
+        let role_arn = "arn:aws:iam::111111111111:role/centime-reports";
+        let writes = Writes { role_arn, bucket: "finance", prefix: "centime/" };
+        let policies = policies(&Config::default(), SERVICES, false, Some(writes));
+        let [own, reports] = policies.as_slice() else { panic!("{policies:?}") };
+        assert!(!own.document.to_string().contains("Put"), "{}", own.document);
+        assert!(own.document.to_string().contains(role_arn), "it may assume the role");
+        assert_eq!(reports.role_arn.as_deref(), Some(role_arn));
+        assert_eq!(
+            reports.document["Statement"],
+            json!([{
+                "Sid": "Reports", "Effect": "Allow", "Action": ["s3:PutObject"],
+                "Resource": "arn:aws:s3:::finance/centime/*",
+            }])
+        );
+    }
+
+    #[test]
     fn the_document_is_the_same_every_time() {
-        let text = policies(&Config::default(), SERVICES, false)[0].document.to_string();
-        assert_eq!(text, policies(&Config::default(), SERVICES, false)[0].document.to_string());
+        let text = policies(&Config::default(), SERVICES, false, None)[0].document.to_string();
+        assert_eq!(
+            text,
+            policies(&Config::default(), SERVICES, false, None)[0].document.to_string()
+        );
         assert!(text.contains(r#"["kafka:ListClustersV2","kafka:ListNodes"]"#), "{text}");
     }
 

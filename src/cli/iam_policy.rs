@@ -3,14 +3,15 @@
 use clap::Args;
 
 use super::{ConfigPath, End, Failure, note, print_json};
-use crate::aws::policy::{policies, trust};
+use crate::aws::policy::{Writes, policies, trust};
 
 /// Print the least privilege that the configuration needs
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: centime iam-policy --principal arn:aws:iam::123456789012:role/centime\n         centime iam-policy | jq '.policies[0].policy' > policy.json\n\n\
-                        Every action only reads. One policy for the principal that centime runs as, \
-                        one for each role of the configuration."
+                        Every action only reads; where report.s3 is set, its role may put files under its prefix, and \
+                        nothing else. One policy for the principal that centime runs as, one for each role of \
+                        the configuration."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -29,11 +30,20 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
         config.services().iter().map(|service| (service.name, service.iam_actions)).collect();
     let external_ids = |role: &str| {
         let accounts = config.aws.accounts.iter().chain(&config.aws.billing_account);
+        let accounts = accounts.map(|account| (account.role_arn.as_deref(), &account.external_id));
+        let reports =
+            config.report.s3.iter().map(|it| (Some(it.role_arn.as_str()), &it.external_id));
         accounts
-            .filter(|account| account.role_arn.as_deref() == Some(role))
-            .find_map(|account| account.external_id.clone())
+            .chain(reports)
+            .filter(|(arn, _)| *arn == Some(role))
+            .find_map(|(_, external_id)| external_id.clone())
     };
-    let policies: Vec<_> = policies(&config.aws, &actions, config.budgets.import)
+    let writes = config.report.s3.as_ref().map(|it| Writes {
+        role_arn: &it.role_arn,
+        bucket: &it.bucket,
+        prefix: &it.prefix,
+    });
+    let policies: Vec<_> = policies(&config.aws, &actions, config.budgets.import, writes)
         .into_iter()
         .map(|policy| {
             let mut entry = serde_json::json!({
@@ -48,5 +58,12 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
         .collect();
     print_json(&serde_json::json!({ "policies": policies }))?;
     note("every action only reads: List, Get, Describe; sts:AssumeRole is for the roles named");
+    if let Some(s3) = &config.report.s3 {
+        note(format!(
+            "but for {}: it puts reports under {}, and may do nothing else",
+            s3.role_arn,
+            s3.url()
+        ));
+    }
     Ok(End::Done)
 }

@@ -113,6 +113,7 @@ impl Config {
         let alertmanager = fields.optional("alertmanager", reader);
         let webhooks_place = fields.place_of("webhooks");
         let webhooks: Vec<publishers::webhook::Config> = fields.or("webhooks", Vec::new(), reader);
+        let report_place = fields.place_of("report");
         let report = fields.or("report", publishers::report::Config::default(), reader);
         let log = read_log(&mut fields, reader);
         fields.finish(reader);
@@ -125,6 +126,15 @@ impl Config {
         let names: BTreeSet<&str> = webhooks.iter().map(|it| it.name.as_str()).collect();
         if names.len() < webhooks.len() {
             reader.problem(webhooks_place, "two of `webhooks` have the same name");
+        }
+        let mut watching = aws.accounts.iter().chain(&aws.billing_account);
+        if let Some(s3) = &report.s3
+            && watching.any(|account| account.role_arn.as_ref() == Some(&s3.role_arn))
+        {
+            reader.problem(
+                report_place,
+                "`report.s3.role_arn` must be another role than those of `aws`: they only read",
+            );
         }
         let mut config = Self {
             aws,
@@ -247,7 +257,7 @@ impl Config {
                     cost: {}, usage: {}, rules: {}, budgets: { list: [{}] }, schedule: {}, store: {}, \
                     prometheus: {}, web: {}, \
                     alerts: { quiet_hours: {}, routes: [{}], known_events: [{}] }, slack: {}, \
-                    email: {}, alertmanager: {}, webhooks: [{}], report: {} }";
+                    email: {}, alertmanager: {}, webhooks: [{}], report: { s3: {} } }";
         yaml::asked(text, Self::read)
     }
 

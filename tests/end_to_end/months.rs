@@ -1,7 +1,8 @@
 //! Four simulated months, a day at a time: what is planted is told once, and a flat month is silent.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,6 +15,9 @@ use centime::sandbox::{self, Clock, Options, Sandbox};
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::python;
 
 /// The instant at which a child works, in seconds.
 const NOW: &str = "CENTIME_TEST_NOW";
@@ -34,11 +38,14 @@ fn a_day() {
         let daemon = Daemon::open(path, config, clock, |_| ()).await.unwrap();
         daemon.cycle(&[Job::Cost]).await.unwrap();
         daemon.deliver_due().await;
+        daemon.publish_reports().await;
     });
 }
 
 /// A bank of its own, whose clock is turned from outside.
 struct Bank {
+    /// An endpoint of its own for S3.
+    s3: Option<String>,
     clock: Arc<AtomicI64>,
     sandbox: Sandbox,
     folder: tempfile::TempDir,
@@ -50,7 +57,20 @@ fn at(second: i64) -> Timestamp {
 }
 
 impl Bank {
+    /// A bank that is told of its budgets.
     fn open(end: Timestamp) -> Self {
+        let views = "cost:\n  views: [account_service, usage_type]\n  history_months: 6\n";
+        Self::with(end, |sandbox| {
+            format!(
+                "{}{views}slack:\n  bot_token_file: token\n  channel: C0COST\n  api_url: {}/slack/api\n",
+                sandbox::budgets(sandbox.estate()),
+                sandbox.url()
+            )
+        })
+    }
+
+    /// A bank with these sections of configuration beside the usual ones.
+    fn with(end: Timestamp, sections: impl FnOnce(&Sandbox) -> String) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -66,15 +86,12 @@ impl Bank {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "xoxb-sandbox").unwrap();
         let yaml = format!(
-            "{}{}cost:\n  views: [account_service, usage_type]\n  history_months: 6\n\
-             store:\n  directory: data\nlog:\n  level: warn\n\
-             slack:\n  bot_token_file: token\n  channel: C0COST\n  api_url: {}/slack/api\n",
+            "{}{}store:\n  directory: data\nlog:\n  level: warn\n",
             sandbox::configuration(),
-            sandbox::budgets(sandbox.estate()),
-            sandbox.url()
+            sections(&sandbox)
         );
         std::fs::write(folder.path().join("centime.yaml"), yaml).unwrap();
-        Self { clock, sandbox, folder, _runtime: runtime }
+        Self { s3: None, clock, sandbox, folder, _runtime: runtime }
     }
 
     fn spawn(&self, now: Timestamp) -> Child {
@@ -84,6 +101,7 @@ impl Bank {
             .env(NOW, now.as_second().to_string())
             .env("CENTIME_CONFIG", self.folder.path().join("centime.yaml"))
             .env("AWS_ENDPOINT_URL", self.sandbox.url())
+            .envs(self.s3.iter().map(|url| ("AWS_ENDPOINT_URL_S3", url)))
             .env("AWS_ACCESS_KEY_ID", sandbox::ACCESS_KEY_ID)
             .env("AWS_SECRET_ACCESS_KEY", "not-checked")
             .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -195,4 +213,74 @@ fn four_months_with_fifty_kills_tell_the_same() {
     }
     assert_eq!(left, 0);
     assert_told(&bank);
+}
+
+/// Each edition comes on its day, once, in its folder and in S3 alike; S3 is moto's. What could not
+/// be put is not published, and comes when it can.
+#[test]
+fn reports_come_on_their_days_and_go_where_they_are_wanted() {
+    let Some(python) = python("reports in moto's S3") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/moto_bucket.py");
+    let mut moto = Command::new(python)
+        .arg(script)
+        .args(["acme-finance", "eu-west-3"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(moto.stdout.take().unwrap()).lines();
+    let url = lines.next().unwrap().unwrap();
+
+    let morning = |month, day| {
+        let morning = date(2026, month, day).at(10, 0, 0, 0);
+        morning.to_zoned(TimeZone::UTC).unwrap().timestamp()
+    };
+    let mut bank = Bank::with(morning(2, 18), |_| {
+        "cost:\n  history_months: 2\n\
+         report:\n  directory: reports\n  formats: [html, csv, json]\n  s3:\n    \
+         url: s3://acme-finance/centime\n    region: eu-west-3\n    \
+         role_arn: arn:aws:iam::111111111111:role/centime-reports\n"
+            .to_owned()
+    });
+    let editions = |bank: &Bank| -> BTreeSet<String> {
+        let folder = std::fs::read_dir(bank.folder.path().join("reports"));
+        let names = folder.into_iter().flatten().map(|it| it.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).filter(|it| it.ends_with("json")).collect()
+    };
+    bank.s3 = Some(url);
+    bank.live(morning(2, 2), None);
+    assert_eq!(editions(&bank), BTreeSet::new(), "January has not settled");
+    // S3 is away on the third.
+    let there = bank.s3.replace("http://127.0.0.1:9".to_owned());
+    bank.live(morning(2, 3), None);
+    bank.s3 = there;
+    bank.live(morning(2, 4), None);
+    let provisional = "centime-2026-01-provisional-en.json".to_owned();
+    assert_eq!(editions(&bank), BTreeSet::from([provisional.clone()]));
+    for day in [5, 16, 17, 18] {
+        bank.live(morning(2, day), None);
+    }
+    let last = "centime-2026-01-final-en.json".to_owned();
+    assert_eq!(editions(&bank), BTreeSet::from([provisional, last]));
+
+    // In the bucket are the files of the folder, and nothing else.
+    drop(moto.stdin.take());
+    let put: BTreeMap<String, (String, String)> =
+        serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert!(moto.wait().unwrap().success());
+    let mut written = BTreeMap::new();
+    for entry in std::fs::read_dir(bank.folder.path().join("reports")).unwrap() {
+        let path = entry.unwrap().path();
+        let content_type = match path.extension().unwrap().to_str().unwrap() {
+            "html" => "text/html; charset=utf-8",
+            "csv" => "text/csv; charset=utf-8",
+            _ => "application/json",
+        };
+        let bytes = std::fs::read(&path).unwrap();
+        let hash: String = Sha256::digest(&bytes).iter().map(|it| format!("{it:02x}")).collect();
+        let key = format!("centime/{}", path.file_name().unwrap().to_str().unwrap());
+        written.insert(key, (content_type.to_owned(), hash));
+    }
+    assert_eq!(put, written);
+    assert_eq!(put.len(), 6);
 }

@@ -11,11 +11,12 @@ use super::super::observe::{count, rows, text, usd};
 use super::ReportError;
 use crate::config::Config;
 use crate::insights::bridge::{Leaf, Quantity};
-use crate::insights::budgets::{Every, Period};
+use crate::insights::budgets::{Every, Period, budget_key, burn_key};
 use crate::insights::report::{
     BudgetLine, DayCost, DayFact, Edition, Facts, Failures, Forecast, LeafCost, RecordCost,
     ServiceCost, TagCost,
 };
+use crate::model::incident::Happening;
 use crate::model::time::{Day, DayState, Month, day_of};
 use crate::model::{Usd, Value};
 use crate::sources::cost_explorer::charge_category;
@@ -160,9 +161,22 @@ async fn budgets(
         return Ok(None);
     }
     let costs = daily_costs(store, config, as_of).await?;
+    let forecasts = store.state.forecasts()?;
+    let told = alerts_told(store, as_of)?;
     let lines = config.budgets.list.iter().filter_map(|budget| {
         let period = Period::of(wanted.first(), budget.every);
         let settled = costs.get(&budget.name)?.settled.as_ref()?;
+        // What was expected last, of a period that goes on.
+        let expected = forecasts
+            .iter()
+            .filter(|it| it.subject == format!("budget/{}", budget.name))
+            .filter(|it| it.period == period.to_string() && it.through <= through)
+            .max_by_key(|it| it.through)
+            .filter(|_| period.last() > through);
+        let told = [budget_key(&budget.name, period), burn_key(&budget.name, period)]
+            .iter()
+            .filter_map(|key| told.get(key))
+            .sum();
         (settled.first() <= period.first()).then(|| BudgetLine {
             name: match budget.every {
                 Every::Monthly => budget.name.clone(),
@@ -170,11 +184,26 @@ async fn budgets(
             },
             limit: budget.limit(period),
             spent: settled.between(period.first(), through),
-            expected: None,
-            alerts: None,
+            expected: expected.map(|it| it.expected),
+            alerts: Some(told),
         })
     });
     Ok(Some(lines.collect()))
+}
+
+/// How often each alert opened or got worse, by its key. Only what was so when the data were read.
+fn alerts_told(store: &Store, as_of: Timestamp) -> Result<BTreeMap<String, usize>, ReportError> {
+    let incidents = store.state.incidents()?;
+    let keys: BTreeMap<i64, &str> =
+        incidents.iter().map(|it| (it.id, it.alert.key.as_str())).collect();
+    let mut told = BTreeMap::new();
+    for event in store.state.incident_events(None)? {
+        let counts = matches!(event.what, Happening::Opened | Happening::Rose | Happening::Grew);
+        if let Some(key) = keys.get(&event.incident).filter(|_| counts && event.at <= as_of) {
+            *told.entry((*key).to_owned()).or_default() += 1;
+        }
+    }
+    Ok(told)
 }
 
 /// The forecasts of the whole bill that were made of the month, and the newest of the next one.

@@ -7,13 +7,15 @@ use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
 
 use super::{ReportError, keep, make, parse};
+use crate::aws::config::AccountConfig;
+use crate::aws::{self, objects};
 use crate::daemon::{Daemon, Watch};
 use crate::insights::report::{
     Change, CurrencyCode, Edition, RawRecord, Report, SectionId, Tone, changes,
 };
 use crate::model::Usd;
 use crate::model::time::{Day, Month, day_of};
-use crate::publishers::report::{Format, Language, ReportFile, Writer, render, write};
+use crate::publishers::report::{Format, Language, ReportFile, S3Prefix, Writer, render, write};
 use crate::publishers::slack::files::{SlackFile, post_files};
 use crate::publishers::slack::text::escape;
 use crate::store::state::PublishedReport;
@@ -70,9 +72,9 @@ fn is_due(report: &Report, published: &[Report], today: Day) -> bool {
 impl Daemon {
     /// Publishes what is due, and posts what was not posted yet. What fails is counted, told in the
     /// log, and tried again at the next time.
-    pub(in crate::daemon) async fn publish_reports(&self) {
+    pub async fn publish_reports(&self) {
         let watch = self.watch();
-        if watch.config.report.directory.is_none() {
+        if watch.config.report.directory.is_none() && watch.config.report.s3.is_none() {
             return;
         }
         let last = Month::of(day_of(self.now())).previous();
@@ -100,7 +102,6 @@ impl Daemon {
         is_new: bool,
     ) -> Result<(), Failure> {
         let config = &watch.config;
-        let Some(directory) = &config.report.directory else { return Ok(()) };
         let now = self.now();
         let mut code = config.report.currency;
         let made = make(&self.store, config, month, code, now).await;
@@ -138,17 +139,25 @@ impl Daemon {
         }
         let _running = self.health.begin("report", crate::model::time::Span::minutes(30));
         let (formats, languages) = (config.report.formats.clone(), config.report.languages.clone());
-        let folder = directory.clone();
+        let folder = config.report.directory.clone();
         let (report, files) = tokio::task::spawn_blocking(move || {
             let files = render(&report, &formats, &languages).map_err(ReportError::from)?;
-            write(&folder, &files).map_err(ReportError::from)?;
+            if let Some(folder) = folder {
+                write(&folder, &files).map_err(ReportError::from)?;
+            }
             Ok::<_, ReportError>((report, files))
         })
         .await
         .map_err(|_| Failure::Interrupted)??;
+        if let Some(s3) = &config.report.s3 {
+            put(watch, s3, &files).await?;
+        }
+        // Last, so that what failed on the way is done again as a whole: the same bytes.
         keep(&self.store, &self.store.state, &report, &files).await?;
         let edition = report.edition.as_str();
-        tracing::info!(%month, edition, folder = %directory.display(), "the report is published");
+        let folder = config.report.directory.as_ref().map(|it| it.display().to_string());
+        let s3 = config.report.s3.as_ref().map(S3Prefix::url);
+        tracing::info!(%month, edition, folder, s3, "the report is published");
         self.store.state.set_fact(LAST_SUCCESS, &now.to_string()).map_err(ReportError::from)?;
         self.snapshot().reports.last_success = Some(now);
         Ok(())
@@ -174,6 +183,25 @@ impl Daemon {
         self.store.state.report_told(&newest.hash, now).map_err(ReportError::from)?;
         Ok(())
     }
+}
+
+/// Puts the files where `report.s3` says, by the role that may.
+async fn put(watch: &Watch, s3: &S3Prefix, files: &[ReportFile]) -> Result<(), Failure> {
+    let role = AccountConfig {
+        id: s3.account().to_owned(),
+        name: s3.account().to_owned(),
+        role_arn: Some(s3.role_arn.clone()),
+        external_id: s3.external_id.clone(),
+        ..AccountConfig::default()
+    };
+    let scope = watch.access.by_role(&role, &s3.region);
+    for file in files {
+        let key = format!("{}{}", s3.prefix, file.name);
+        let content_type = file.format.content_type();
+        let put = objects::put(&scope, &s3.bucket, &key, content_type, file.bytes.clone()).await;
+        put.map_err(|source| Failure::S3 { url: format!("{}{}", s3.url(), file.name), source })?;
+    }
+    Ok(())
 }
 
 /// The words and files of a published report, as they were published.
@@ -231,6 +259,8 @@ enum Failure {
     Interrupted,
     #[error(transparent)]
     Report(#[from] ReportError),
+    #[error("{url} cannot be put: {source}")]
+    S3 { url: String, source: aws::Error },
     #[error(transparent)]
     Slack(#[from] crate::publishers::slack::files::FilesError),
 }

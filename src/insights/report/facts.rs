@@ -144,7 +144,7 @@ pub struct BudgetLine {
     pub spent: Usd,
     /// Expected at the end of the period; `None` when it is over or cannot be said.
     pub expected: Option<Usd>,
-    /// How often its alert opened or got worse in the month; `None` where that is not known.
+    /// How often its alerts opened or got worse, in its period so far; `None` where that is not known.
     pub alerts: Option<usize>,
 }
 

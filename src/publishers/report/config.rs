@@ -18,8 +18,10 @@ const RATES: [Decimal; 2] = [Decimal::from_parts(5, 0, 0, false, 1), Decimal::TW
 /// told otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where the daemon writes reports; it makes none without.
+    /// Where the daemon writes reports; it makes none without this or `s3`.
     pub directory: Option<PathBuf>,
+    /// Where it puts them in S3.
+    pub s3: Option<S3Prefix>,
     pub formats: Vec<Format>,
     pub languages: Vec<Language>,
     pub currency: CurrencyCode,
@@ -29,10 +31,91 @@ pub struct Config {
     pub slack: bool,
 }
 
+/// `report.s3`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Prefix {
+    pub bucket: String,
+    /// With the slash at its end; empty for the whole bucket.
+    pub prefix: String,
+    /// A role that may put objects under the prefix. Those that watch only read.
+    pub role_arn: String,
+    /// External id that the role's trust policy asks for.
+    pub external_id: Option<String>,
+    /// Region of the bucket.
+    pub region: String,
+}
+
+impl S3Prefix {
+    pub fn url(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.prefix)
+    }
+
+    /// The account that the role belongs to.
+    pub fn account(&self) -> &str {
+        self.role_arn.split(':').nth(4).unwrap_or_default()
+    }
+}
+
+/// Bucket and prefix of `s3://bucket/prefix/`. Names of general purpose buckets are 3 to 63 lower
+/// case letters, digits, dots and hyphens (S3 User Guide, bucket naming rules).
+fn bucket_and_prefix(url: &str) -> Option<(String, String)> {
+    let rest = url.strip_prefix("s3://")?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
+    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(is_name) {
+        return None;
+    }
+    let prefix = prefix.trim_matches('/');
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "!-_.'()/".contains(c);
+    // Characters that are safe in keys; a wildcard would widen the policy that names them.
+    if !prefix.chars().all(is_key) {
+        return None;
+    }
+    let slash = if prefix.is_empty() { "" } else { "/" };
+    Some((bucket.to_owned(), format!("{prefix}{slash}")))
+}
+
+impl Read for S3Prefix {
+    fn read(node: &Node, path: &str, reader: &mut Reader) -> Option<Self> {
+        let mut fields = Fields::of(node, path, reader)?;
+        let url = fields.take("url", reader);
+        if url.is_none() {
+            reader
+                .problem(node.place, format!("`{path}.url` is missing, such as s3://reports/aws/"));
+        }
+        let place = url.and_then(|node| {
+            let what = "a bucket and prefix, such as s3://acme-finance/centime/";
+            yaml::scalar(node, &format!("{path}.url"), reader, what, bucket_and_prefix)
+        });
+        let role_arn: Option<String> = fields.required("role_arn", reader);
+        let is_role = |arn: &str| {
+            let rest = arn.strip_prefix("arn:aws").and_then(|rest| rest.split_once(":iam::"));
+            rest.and_then(|(_, rest)| rest.split_once(":role/")).is_some_and(|(account, name)| {
+                account.len() == 12
+                    && account.bytes().all(|digit| digit.is_ascii_digit())
+                    && !name.is_empty()
+            })
+        };
+        if let Some(arn) = role_arn.as_ref().filter(|arn| !is_role(arn)) {
+            let message = format!(
+                "`{path}.role_arn` must look like arn:aws:iam::123456789012:role/centime-reports, not \
+                 `{arn}`"
+            );
+            reader.problem(fields.place_of("role_arn"), message);
+        }
+        let external_id = fields.optional("external_id", reader);
+        let region = fields.required("region", reader);
+        fields.finish(reader);
+        let (bucket, prefix) = place?;
+        Some(Self { bucket, prefix, role_arn: role_arn?, external_id, region: region? })
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             directory: None,
+            s3: None,
             formats: vec![Format::Html, Format::Pdf, Format::Xlsx],
             languages: vec![Language::En],
             currency: CurrencyCode::Usd,
@@ -68,6 +151,7 @@ impl Read for Config {
         });
         let config = Self {
             directory: fields.optional("directory", reader),
+            s3: fields.optional("s3", reader),
             formats: formats.map_or(default.formats, |names| {
                 names.into_iter().filter_map(Format::parse).collect()
             }),
@@ -154,6 +238,25 @@ mod tests {
         let wrong = read("eur_rates: { 2026-2: 1.1, \"2026-03\": 108.37 }").unwrap_err();
         assert!(wrong.contains("such as \"2026-02\""), "{wrong}");
         assert!(wrong.contains("US dollars for one euro"), "{wrong}");
+    }
+
+    #[test]
+    fn a_place_in_s3_has_a_role_of_its_own() {
+        let text = |url: &str, role: &str| {
+            format!("s3: {{ url: '{url}', role_arn: '{role}', region: eu-west-1 }}\n")
+        };
+        let role = "arn:aws:iam::123456789012:role/centime-reports";
+        let s3 = |url: &str| read(&text(url, role)).map(|config| config.s3.unwrap().url());
+        assert_eq!(s3("s3://acme-finance/aws/centime").unwrap(), "s3://acme-finance/aws/centime/");
+        assert_eq!(s3("s3://acme-finance").unwrap(), "s3://acme-finance/");
+        for wrong in ["acme-finance/centime", "s3://Acme/x", "s3://ab", "s3://acme/*", "s3:///x"] {
+            let told = s3(wrong).unwrap_err();
+            assert!(told.contains("s3://acme-finance/centime/"), "{wrong}: {told}");
+        }
+        let told = read(&text("s3://acme-finance", "centime")).unwrap_err();
+        assert!(told.contains("role/centime-reports, not `centime`"), "{told}");
+        let told = read("s3: { url: 's3://acme-finance' }\n").unwrap_err();
+        assert!(told.contains("role_arn") && told.contains("region"), "{told}");
     }
 
     #[test]

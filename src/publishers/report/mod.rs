@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::insights::report::{CurrencyCode, Edition, Report};
 
-pub use config::Config;
+pub use config::{Config, S3Prefix};
 pub use files::{WriteError, write};
 pub use language::{Language, Writer};
 
@@ -48,6 +48,18 @@ impl Format {
             Self::Csv => "csv",
             Self::Md => "md",
             Self::Json => "json",
+        }
+    }
+
+    /// As HTTP and object stores name it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Html => "text/html; charset=utf-8",
+            Self::Pdf => "application/pdf",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Md => "text/markdown; charset=utf-8",
+            Self::Json => "application/json",
         }
     }
 

@@ -422,7 +422,7 @@ mod tests {
     fn the_whole_policy_reads_only_and_fits_into_one() {
         let services: Vec<_> =
             SERVICES.iter().map(|service| (service.name, service.iam_actions)).collect();
-        let policies = policy::policies(&crate::aws::Config::default(), &services, true);
+        let policies = policy::policies(&crate::aws::Config::default(), &services, true, None);
         let document = &policies[0].document;
         for statement in document["Statement"].as_array().unwrap() {
             for action in statement["Action"].as_array().unwrap() {
