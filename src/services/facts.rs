@@ -85,10 +85,15 @@ pub fn facts(service: &str) -> impl Iterator<Item = &'static Fact> {
 
 /// The shorthands of a kind.
 pub fn shorthands(kind: &str) -> impl Iterator<Item = &'static Shorthand> {
-    [emr::facts::SHORTHANDS, lambda::facts::SHORTHANDS, rds::facts::SHORTHANDS]
-        .into_iter()
-        .flatten()
-        .filter(move |shorthand| shorthand.kind == kind)
+    [
+        emr::facts::SHORTHANDS,
+        lambda::facts::SHORTHANDS,
+        rds::facts::SHORTHANDS,
+        s3::facts::SHORTHANDS,
+    ]
+    .into_iter()
+    .flatten()
+    .filter(move |shorthand| shorthand.kind == kind)
 }
 
 /// How many parts a metric of a kind must have, where that is known.

@@ -44,6 +44,8 @@ fn a_cycle_finds_exactly_what_was_planted() {
                 "lambda-timeout-too-long",
                 "lambda-unused",
                 "lambda-version-sprawl",
+                "s3-empty-bucket",
+                "s3-expired-delete-markers",
                 "s3-no-lifecycle",
                 "s3-no-mpu-abort",
                 "s3-noncurrent-no-expiry",

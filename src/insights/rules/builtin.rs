@@ -41,10 +41,21 @@ pub const RULES: &[(&str, &str)] = files![
     "rules/rds/manual-snapshots.yaml",
     "rules/rds/multiaz-nonprod.yaml",
     "rules/rds/overprov-compute.yaml",
+    "rules/s3/cw-request-metrics.yaml",
+    "rules/s3/empty-bucket.yaml",
+    "rules/s3/expired-delete-markers.yaml",
+    "rules/s3/glacier-small.yaml",
+    "rules/s3/growth-anomaly.yaml",
+    "rules/s3/ia-misuse.yaml",
     "rules/s3/int-candidate.yaml",
+    "rules/s3/int-unprofitable.yaml",
     "rules/s3/no-lifecycle.yaml",
     "rules/s3/no-mpu-abort.yaml",
     "rules/s3/noncurrent-no-expiry.yaml",
+    "rules/s3/replication-waste.yaml",
+    "rules/s3/request-heavy.yaml",
+    "rules/s3/small-objects.yaml",
+    "rules/s3/standard-cold.yaml",
 ];
 
 /// Prices, by path.

@@ -11,6 +11,7 @@ pub(super) struct Lifecycle {
     pub(super) rules: i64,
     pub(super) abort_uploads_after_days: Option<i64>,
     pub(super) expire_noncurrent_after_days: Option<i64>,
+    pub(super) expires_delete_markers: bool,
     pub(super) transitions: bool,
     pub(super) transition_classes: String,
 }
@@ -41,6 +42,13 @@ impl Lifecycle {
                 .filter_map(|rule| rule.noncurrent_version_expiration()?.noncurrent_days())
                 .map(i64::from)
                 .min(),
+            // A rule that expires objects after days takes the markers with it.
+            expires_delete_markers: whole.iter().filter_map(|rule| rule.expiration()).any(
+                |expiration| {
+                    expiration.expired_object_delete_marker() == Some(true)
+                        || expiration.days().is_some_and(|days| days > 0)
+                },
+            ),
             transitions: !classes.is_empty(),
             transition_classes: listed(
                 classes.into_iter().flatten().map(TransitionStorageClass::as_str),
@@ -73,8 +81,8 @@ fn is_of_whole_bucket(rule: &LifecycleRule) -> bool {
 mod tests {
     use aws_sdk_s3::types::builders::LifecycleRuleBuilder;
     use aws_sdk_s3::types::{
-        AbortIncompleteMultipartUpload, LifecycleRuleAndOperator, LifecycleRuleFilter,
-        NoncurrentVersionExpiration, Tag, Transition,
+        AbortIncompleteMultipartUpload, LifecycleExpiration, LifecycleRuleAndOperator,
+        LifecycleRuleFilter, NoncurrentVersionExpiration, Tag, Transition,
     };
 
     use super::*;
@@ -120,6 +128,24 @@ mod tests {
         let disabled = aborting(1).status(ExpirationStatus::Disabled);
         assert_eq!(abort_days(&[aborting(14), aborting(3), disabled.clone()]), Some(3));
         assert_eq!(abort_days(&[disabled]), None);
+    }
+
+    #[test]
+    fn delete_markers_expire_by_a_rule_of_their_own_or_with_the_objects() {
+        let expiring = |expiration: LifecycleExpiration, prefix: &str| {
+            let rule = LifecycleRule::builder()
+                .status(ExpirationStatus::Enabled)
+                .filter(LifecycleRuleFilter::builder().prefix(prefix).build())
+                .expiration(expiration)
+                .build()
+                .unwrap();
+            Lifecycle::of(&[rule]).expires_delete_markers
+        };
+        let markers = LifecycleExpiration::builder().expired_object_delete_marker(true).build();
+        assert!(expiring(markers.clone(), ""));
+        assert!(!expiring(markers, "logs/"));
+        assert!(expiring(LifecycleExpiration::builder().days(30).build(), ""));
+        assert!(!expiring(LifecycleExpiration::builder().build(), ""));
     }
 
     #[test]

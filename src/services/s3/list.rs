@@ -1,13 +1,14 @@
 //! Lists S3 buckets. A bucket is asked about in its own region: others answer with a redirect.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::types::{Bucket, ReplicationRuleStatus};
+use aws_sdk_s3::types::{Bucket, MetricsConfiguration, MetricsFilter};
 use jiff::Timestamp;
 
 use super::S3Bucket;
 use super::lifecycle::Lifecycle;
+use super::replication::Replication;
 use crate::aws::{self, Scope};
-use crate::model::Resource;
+use crate::model::{Resource, Value};
 use crate::services::listing::{
     Found, Gap, Gaps, Inventory, Pages, each, every_page, instant, list_failed, partition, resource,
 };
@@ -28,13 +29,28 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
     let mut inventory = Inventory::default();
     match buckets(scope, &client).await {
         Ok((buckets, gaps)) => {
-            let found = each(buckets, |bucket| found(scope, &client, bucket)).await;
+            let mut found = each(buckets, |bucket| found(scope, &client, bucket)).await;
+            count_metered(&mut found);
             inventory.add(&S3Bucket::KIND, Ok(found));
             inventory.gaps.extend(gaps);
         }
         Err(gap) => inventory.add(&S3Bucket::KIND, Err(gap)),
     }
     inventory.finish()
+}
+
+/// Tells each bucket how many of them have request metrics. Those that could not be asked do not
+/// count, so that there may be more.
+fn count_metered(buckets: &mut [Found]) {
+    let is_metered =
+        |found: &&Found| matches!(found.resource.int("request_metric_filters"), Some(1..));
+    let metered = buckets.iter().filter(is_metered).count() as i64;
+    let column = S3Bucket::KIND.details.iter().position(|column| column.name == "metered_buckets");
+    for found in buckets {
+        if let Some(cell) = column.and_then(|column| found.resource.details.get_mut(column)) {
+            *cell = Value::Int(metered);
+        }
+    }
 }
 
 /// The region's buckets, and those whose region could not be learnt.
@@ -95,6 +111,7 @@ async fn found(scope: &Scope, client: &Client, bucket: Bucket) -> Found {
         details.lifecycle_rules = Some(lifecycle.rules);
         details.abort_uploads_after_days = lifecycle.abort_uploads_after_days;
         details.expire_noncurrent_after_days = lifecycle.expire_noncurrent_after_days;
+        details.expires_delete_markers = Some(lifecycle.expires_delete_markers);
         details.transitions = Some(lifecycle.transitions);
         details.transition_classes = Some(lifecycle.transition_classes);
     }
@@ -102,16 +119,21 @@ async fn found(scope: &Scope, client: &Client, bucket: Bucket) -> Found {
     let answer = client.get_bucket_replication().bucket(name).send().await;
     let replication =
         gaps.known_unless("ReplicationConfigurationNotFoundError", REPLICATION, answer);
-    details.replication = replication.map(|answer| {
-        let rules = answer.and_then(|answer| answer.replication_configuration);
-        rules.is_some_and(|replication| {
-            replication.rules().iter().any(|rule| rule.status == ReplicationRuleStatus::Enabled)
-        })
-    });
+    if let Some(answer) = replication {
+        let configuration = answer.and_then(|answer| answer.replication_configuration);
+        let replication = configuration.as_ref().map(Replication::of).unwrap_or_default();
+        details.replication = Some(replication.is_on);
+        details.replication_destinations = Some(replication.destinations);
+        details.replicates_to_standard = Some(replication.to_standard);
+        details.replication_time_control = Some(replication.time_control);
+    }
 
     details.intelligent_tiering_configurations =
         tiering_configurations(client, name, &mut gaps).await;
-    details.request_metric_filters = request_metric_filters(client, name, &mut gaps).await;
+    if let Some(filters) = request_metric_filters(client, name, &mut gaps).await {
+        details.request_metric_filters = Some(filters.len() as i64);
+        details.request_metrics_whole_bucket = Some(filters.iter().any(is_of_whole_bucket));
+    }
 
     // Each page is a paid request: the first one tells enough.
     let answer = client.list_multipart_uploads().bucket(name).send().await;
@@ -180,7 +202,11 @@ async fn tiering_configurations(client: &Client, name: &str, gaps: &mut Gaps) ->
     Some(gaps.known_list(TIERING, list.into_items())?.len() as i64)
 }
 
-async fn request_metric_filters(client: &Client, name: &str, gaps: &mut Gaps) -> Option<i64> {
+async fn request_metric_filters(
+    client: &Client,
+    name: &str,
+    gaps: &mut Gaps,
+) -> Option<Vec<MetricsConfiguration>> {
     let mut list = Pages::new(REQUEST_METRICS, usize::MAX);
     let mut turn = Turn::First;
     while list.go_on() {
@@ -192,7 +218,16 @@ async fn request_metric_filters(client: &Client, name: &str, gaps: &mut Gaps) ->
         }
         list.take(Some(answer), |page| page.metrics_configuration_list);
     }
-    Some(gaps.known_list(REQUEST_METRICS, list.into_items())?.len() as i64)
+    gaps.known_list(REQUEST_METRICS, list.into_items())
+}
+
+/// Whether a filter leaves no object out.
+fn is_of_whole_bucket(configuration: &MetricsConfiguration) -> bool {
+    match configuration.filter() {
+        None => true,
+        Some(MetricsFilter::Prefix(prefix)) => prefix.is_empty(),
+        Some(_) => false,
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub mod facts;
 mod lifecycle;
 mod list;
+mod replication;
 
 use super::{Listed, Metric, Part, Parts, Service, Statistic};
 use crate::model::Resource;
@@ -21,6 +22,8 @@ crate::kind! {
         abort_uploads_after_days: Int ["days"],
         /// Days after which noncurrent versions expire in the whole bucket; null when they never do.
         expire_noncurrent_after_days: Int ["days"],
+        /// An enabled rule of the whole bucket removes delete markers that nothing is left behind.
+        expires_delete_markers: Bool,
         /// An enabled rule moves current objects to another storage class.
         transitions: Bool,
         /// Storage classes that it moves them to, comma-separated.
@@ -35,8 +38,19 @@ crate::kind! {
         oldest_incomplete_upload_at: Time,
         /// Replicates to another bucket.
         replication: Bool,
+        /// Buckets that it replicates to, comma-separated.
+        replication_destinations: Text,
+        /// An enabled replication rule names S3 Standard for the copies, or no class, so that they
+        /// are written to that of the source.
+        replicates_to_standard: Bool,
+        /// Replication time control, which is billed, is on.
+        replication_time_control: Bool,
         /// Paid request metrics: filters configured.
         request_metric_filters: Int ["filters"],
+        /// One of the filters measures the whole bucket.
+        request_metrics_whole_bucket: Bool,
+        /// Buckets of the account and region that have request metrics.
+        metered_buckets: Int ["buckets"],
     }
 }
 
@@ -75,7 +89,8 @@ const BUCKET: Metric = Metric::of(
 )
 .daily()
 .summed();
-/// What the customer pays for: buckets with request metrics, by filter.
+/// What the customer pays for: buckets with request metrics, by filter. What rules judge is read
+/// with the sizes, the rest at the slow pace.
 const FILTER: Metric = Metric::of(
     &S3Bucket::KIND,
     "AWS/S3",
@@ -86,8 +101,7 @@ const FILTER: Metric = Metric::of(
         typical: 1,
     }),
 )
-.on_use()
-.slow();
+.on_use();
 /// What replication rules with metrics publish, of the bucket that is replicated.
 const REPLICATION: Metric = Metric::of(
     &S3Bucket::KIND,
@@ -130,7 +144,8 @@ const METRICS: &[Metric] = &[
         .summed(),
     FILTER
         .named("get_requests", "requests", "GET requests, by filter.", &["GetRequests"], &[Sum])
-        .summed(),
+        .summed()
+        .slow(),
     FILTER
         .named("put_requests", "requests", "PUT requests, by filter.", &["PutRequests"], &[Sum])
         .summed(),
@@ -139,7 +154,8 @@ const METRICS: &[Metric] = &[
         .summed(),
     FILTER
         .named("head_requests", "requests", "HEAD requests, by filter.", &["HeadRequests"], &[Sum])
-        .summed(),
+        .summed()
+        .slow(),
     FILTER
         .named(
             "delete_requests",
@@ -163,7 +179,8 @@ const METRICS: &[Metric] = &[
         .summed(),
     FILTER
         .named("bytes_uploaded", "bytes", "Bytes uploaded, by filter.", &["BytesUploaded"], &[Sum])
-        .summed(),
+        .summed()
+        .slow(),
     FILTER
         .named(
             "errors_4xx",
@@ -172,7 +189,8 @@ const METRICS: &[Metric] = &[
             &["4xxErrors"],
             &[Sum],
         )
-        .summed(),
+        .summed()
+        .slow(),
     FILTER
         .named(
             "errors_5xx",
@@ -181,14 +199,17 @@ const METRICS: &[Metric] = &[
             &["5xxErrors"],
             &[Sum],
         )
-        .summed(),
-    FILTER.named(
-        "first_byte_ms",
-        "ms",
-        "Time to the first byte of an answer, by filter.",
-        &["FirstByteLatency"],
-        &[Average],
-    ),
+        .summed()
+        .slow(),
+    FILTER
+        .named(
+            "first_byte_ms",
+            "ms",
+            "Time to the first byte of an answer, by filter.",
+            &["FirstByteLatency"],
+            &[Average],
+        )
+        .slow(),
     REPLICATION
         .named(
             "replication_pending_bytes",

@@ -31,6 +31,10 @@ enum Lifecycle {
     AbortPrefix,
     /// Would abort uploads, if it were switched on.
     AbortDisabled,
+    /// As `Plain`, and moves objects to Glacier.
+    Archiving,
+    /// As `Plain`, but delete markers stay.
+    MarkersStay,
 }
 
 #[derive(Clone, Copy)]
@@ -45,6 +49,11 @@ struct Spec<'a> {
     /// Bytes in Standard, and in Intelligent-Tiering.
     standard: f64,
     tiered: f64,
+    /// Share of what is tiered that is read often; the rest lies in the two colder tiers, two parts
+    /// in the first and three in the second.
+    frequent: f64,
+    /// Other storage types, with their bytes.
+    other: &'a [(&'static str, f64)],
     /// Mean size of an object.
     object: f64,
     uploads: u32,
@@ -52,8 +61,9 @@ struct Spec<'a> {
     growth: f64,
     silent: bool,
     lock: bool,
-    /// Paid request metrics are on.
-    metrics: bool,
+    /// Paid request metrics are on: of the whole bucket.
+    metrics: Option<Requests>,
+    replicated: Option<Replicated>,
     tag: Option<(&'a str, &'a str)>,
 }
 
@@ -68,35 +78,64 @@ impl<'a> Spec<'a> {
             lifecycle: Lifecycle::Plain,
             standard: 300.0 * GIB,
             tiered: 0.0,
+            frequent: 0.25,
+            other: &[],
             object: 12.0e6,
             uploads: 0,
             age_days: 600.0,
             growth: 0.3,
             silent: false,
             lock: false,
-            metrics: false,
+            metrics: None,
+            replicated: None,
             tag: None,
         }
     }
 }
 
+/// What a bucket with request metrics is asked for.
+#[derive(Clone, Copy)]
+struct Requests {
+    /// All requests of a busy minute, and the share of them that writes.
+    a_minute: f64,
+    writes: f64,
+    /// Bytes read of it in a busy minute.
+    read: f64,
+}
+
+/// What everyone with request metrics in that account and region is found for.
+const METERED: Role = Role::Planted("s3-cw-request-metrics", "one of six and more of its account");
+
+/// A rule that copies everything to the bucket `…-replica`.
+#[derive(Clone, Copy)]
+struct Replicated {
+    class: Option<&'static str>,
+    time_control: bool,
+}
+
 const DOMAINS: [&str; 6] = ["payments", "risk", "ledger", "fraud", "cards", "settlement"];
 
-/// Request metrics with the level of a busy minute.
-const REQUEST_METRICS: &[(&str, f64)] = &[
-    ("AllRequests", 210.0),
-    ("GetRequests", 150.0),
-    ("PutRequests", 30.0),
-    ("ListRequests", 12.0),
-    ("HeadRequests", 14.0),
-    ("DeleteRequests", 3.0),
-    ("PostRequests", 1.0),
-    ("BytesDownloaded", 9e8),
-    ("BytesUploaded", 2e8),
-    ("4xxErrors", 1.0),
-    ("5xxErrors", 0.0),
-    ("FirstByteLatency", 28.0),
-];
+impl Requests {
+    /// Request metrics with the level of a busy minute.
+    fn series(self) -> [(&'static str, f64); 12] {
+        let writes = self.a_minute * self.writes;
+        let rest = self.a_minute - writes;
+        [
+            ("AllRequests", self.a_minute),
+            ("GetRequests", rest * 0.85),
+            ("PutRequests", writes * 0.7),
+            ("ListRequests", writes * 0.28),
+            ("HeadRequests", rest * 0.08),
+            ("DeleteRequests", rest * 0.02),
+            ("PostRequests", writes * 0.02),
+            ("BytesDownloaded", self.read),
+            ("BytesUploaded", 2e8),
+            ("4xxErrors", 1.0),
+            ("5xxErrors", 0.0),
+            ("FirstByteLatency", 28.0),
+        ]
+    }
+}
 
 impl Build {
     pub(super) fn s3(&mut self) {
@@ -104,6 +143,9 @@ impl Build {
         self.s3_uploads();
         self.s3_versions();
         self.s3_tiering();
+        self.s3_classes();
+        self.s3_read();
+        self.s3_rest();
         self.s3_healthy();
     }
 
@@ -164,7 +206,10 @@ impl Build {
             ..Spec::healthy(account, name, team)
         };
         self.bucket(
-            versioned(PROD, "terraform-state", "platform"),
+            Spec {
+                replicated: Some(Replicated { class: Some("STANDARD_IA"), time_control: false }),
+                ..versioned(PROD, "terraform-state", "platform")
+            },
             &[Role::Planted("s3-noncurrent-no-expiry", "every version is kept for ever")],
         );
         self.bucket(
@@ -202,15 +247,26 @@ impl Build {
         );
         self.bucket(
             Spec { object: 90.0e3, ..large("click-events", "cards") },
-            &[Role::Near("s3-int-candidate", "6 TiB, but of objects of 90 kB")],
+            &[
+                Role::Near("s3-int-candidate", "6 TiB, but of objects of 90 kB"),
+                Role::Planted("s3-small-objects", "73 million objects of 90 kB"),
+            ],
         );
         self.bucket(
             Spec { standard: 0.8 * TIB, ..large("positions", "risk") },
             &[Role::Near("s3-int-candidate", "0.8 TiB")],
         );
         self.bucket(
-            Spec { metrics: true, ..large("ticks", "pricing") },
-            &[Role::Near("s3-int-candidate", "request metrics tell who reads it")],
+            Spec {
+                region: VIRGINIA,
+                metrics: Some(Requests { a_minute: 210.0, writes: 0.2, read: 9e8 }),
+                ..large("ticks", "pricing")
+            },
+            &[
+                Role::Near("s3-int-candidate", "request metrics tell who reads it"),
+                Role::Near("s3-standard-cold", "6 TiB, and all of it is read each month"),
+                METERED,
+            ],
         );
         self.bucket(
             Spec {
@@ -221,6 +277,187 @@ impl Build {
                 ..large("orders-raw", "orders")
             },
             &[Role::Near("s3-int-candidate", "24 TiB, and tiered already")],
+        );
+    }
+
+    /// Storage classes that cost more than they save.
+    fn s3_classes(&mut self) {
+        let plain = |name, team| Spec { versioning: None, ..Spec::healthy(PROD, name, team) };
+        let tiered = |name, team, frequent| Spec {
+            standard: 40.0 * GIB,
+            tiered: 3.0 * TIB,
+            frequent,
+            object: 400.0e3,
+            ..plain(name, team)
+        };
+        self.bucket(
+            tiered("session-store", "cards", 0.97),
+            &[Role::Planted("s3-int-unprofitable", "8 million objects, nearly all read often")],
+        );
+        self.bucket(
+            tiered("statements", "ledger", 0.6),
+            &[Role::Near("s3-int-unprofitable", "two fifths of it are cold")],
+        );
+        self.bucket(
+            Spec {
+                other: &[
+                    ("StandardIAStorage", 500.0 * GIB),
+                    ("StandardIASizeOverhead", 260.0 * GIB),
+                ],
+                ..plain("scans", "kyc")
+            },
+            &[Role::Planted("s3-ia-misuse", "a third of what is billed is not there")],
+        );
+        self.bucket(
+            Spec {
+                other: &[("StandardIAStorage", 500.0 * GIB), ("StandardIASizeOverhead", 9.0 * GIB)],
+                ..plain("contracts", "kyc")
+            },
+            &[Role::Near("s3-ia-misuse", "9 of 509 GiB are not there")],
+        );
+        // 40 KiB for each object, of which 32 at the archive's price.
+        self.bucket(
+            Spec {
+                other: &[
+                    ("GlacierStorage", 800.0 * GIB),
+                    ("GlacierObjectOverhead", 256.0 * GIB),
+                    ("GlacierS3ObjectOverhead", 64.0 * GIB),
+                ],
+                ..plain("call-recordings", "cards")
+            },
+            &[Role::Planted("s3-glacier-small", "8 million objects of 100 KiB")],
+        );
+        self.bucket(
+            Spec {
+                other: &[
+                    ("DeepArchiveStorage", 9_000.0 * GIB),
+                    ("DeepArchiveObjectOverhead", 3.2 * GIB),
+                    ("DeepArchiveS3ObjectOverhead", 0.8 * GIB),
+                ],
+                ..plain("ledger-archive", "ledger")
+            },
+            &[Role::Near("s3-glacier-small", "objects of 90 MB")],
+        );
+        self.bucket(
+            Spec { object: 20.0e3, ..plain("device-events", "fraud") },
+            &[Role::Planted("s3-small-objects", "16 million objects of 20 kB")],
+        );
+        self.bucket(
+            Spec { object: 60.0e3, ..plain("device-profiles", "fraud") },
+            &[Role::Near("s3-small-objects", "5 million objects of 60 kB")],
+        );
+    }
+
+    /// Buckets whose requests are measured: all of the same account and region, six and more.
+    fn s3_read(&mut self) {
+        let measured = |name, team, metrics| Spec {
+            region: VIRGINIA,
+            versioning: None,
+            metrics: Some(metrics),
+            ..Spec::healthy(PROD, name, team)
+        };
+        let quiet = Requests { a_minute: 20.0, writes: 0.1, read: 2e5 };
+        self.bucket(
+            Spec { standard: 5.0 * TIB, ..measured("risk-backtests", "risk", quiet) },
+            &[Role::Planted("s3-standard-cold", "5 TiB, of which nothing is read"), METERED],
+        );
+        let busy = Requests { a_minute: 9_000.0, writes: 0.5, read: 9e7 };
+        self.bucket(
+            measured("checkpoints", "fraud", busy),
+            &[Role::Planted("s3-request-heavy", "thousands of writes and lists a minute"), METERED],
+        );
+        let moderate = Requests { a_minute: 40.0, writes: 0.2, read: 9e7 };
+        self.bucket(
+            Spec {
+                standard: 3.0 * TIB,
+                ..measured("features", "fraud", Requests { a_minute: 1_300.0, ..moderate })
+            },
+            &[Role::Near("s3-request-heavy", "its requests cost half of its storage"), METERED],
+        );
+        for name in ["models-prod", "exports-api", "landing-api"] {
+            self.bucket(
+                Spec { standard: 900.0 * GIB, ..measured(name, "platform", moderate) },
+                &[METERED],
+            );
+        }
+        self.bucket(
+            Spec { metrics: None, ..measured("landing-batch", "platform", moderate) },
+            &[Role::Near(
+                "s3-cw-request-metrics",
+                "beside many that are measured, and not measured",
+            )],
+        );
+    }
+
+    fn s3_rest(&mut self) {
+        let plain = |name, team| Spec::healthy(PROD, name, team);
+        self.bucket(
+            Spec { lifecycle: Lifecycle::MarkersStay, ..plain("queue-spill", "orders") },
+            &[Role::Planted("s3-expired-delete-markers", "versions expire, their markers stay")],
+        );
+        self.bucket(
+            Spec { versioning: None, ..plain("queue-dumps", "orders") },
+            &[Role::Near("s3-expired-delete-markers", "never versioned")],
+        );
+        let replicated = |name, class| Spec {
+            lifecycle: Lifecycle::Archiving,
+            replicated: Some(Replicated { class, time_control: true }),
+            ..plain(name, "settlement")
+        };
+        self.bucket(
+            replicated("swift-messages", None),
+            &[Role::Planted(
+                "s3-replication-waste",
+                "it goes to Glacier, its copy stays in Standard",
+            )],
+        );
+        self.bucket(
+            replicated("swift-files", Some("GLACIER_IR")),
+            &[Role::Near(
+                "s3-replication-waste",
+                "its copy is written to Glacier Instant Retrieval",
+            )],
+        );
+        // Publishes nothing, as an empty bucket does.
+        let empty = |name, age_days| Spec {
+            versioning: None,
+            lifecycle: Lifecycle::Lake,
+            silent: true,
+            age_days,
+            ..plain(name, "platform")
+        };
+        self.bucket(
+            empty("migration-2023", 800.0),
+            &[
+                Role::Planted("s3-empty-bucket", "empty since the migration"),
+                Role::Unknown("s3-growth-anomaly", "an empty bucket has no size"),
+                Role::Unknown("s3-small-objects", "an empty bucket has no size"),
+                Role::Unknown("s3-int-unprofitable", "an empty bucket has no size"),
+                Role::Unknown("s3-ia-misuse", "an empty bucket has no size"),
+                Role::Unknown("s3-glacier-small", "an empty bucket has no size"),
+            ],
+        );
+        self.bucket(
+            Spec { standard: 40.0e6, object: 10.0e6, ..plain("migration-2026", "platform") },
+            &[Role::Near("s3-empty-bucket", "four objects")],
+        );
+        self.bucket(
+            Spec {
+                versioning: None,
+                age_days: 55.0,
+                growth: 4.5,
+                ..plain("click-stream", "cards")
+            },
+            &[Role::Planted("s3-growth-anomaly", "half as much again as a month ago")],
+        );
+        self.bucket(
+            Spec {
+                versioning: None,
+                age_days: 200.0,
+                growth: 1.5,
+                ..plain("mobile-logs", "cards")
+            },
+            &[Role::Near("s3-growth-anomaly", "an eighth more than a month ago")],
         );
     }
 
@@ -264,6 +501,10 @@ impl Build {
                 Role::Planted("s3-no-mpu-abort", "created this morning, without a lifecycle"),
                 Role::Unknown("s3-no-lifecycle", "too new to have a size"),
                 Role::Unknown("s3-int-candidate", "too new to have a size"),
+                Role::Unknown("s3-small-objects", "too new to have a size"),
+                Role::Unknown("s3-int-unprofitable", "too new to have a size"),
+                Role::Unknown("s3-ia-misuse", "too new to have a size"),
+                Role::Unknown("s3-glacier-small", "too new to have a size"),
             ],
         );
     }
@@ -283,14 +524,16 @@ impl Build {
         };
         let mut classes = vec![("StandardStorage", spec.standard)];
         if spec.tiered > 0.0 {
+            let cold = 1.0 - spec.frequent;
             for (class, share) in [
-                ("IntelligentTieringFAStorage", 0.25),
-                ("IntelligentTieringIAStorage", 0.3),
-                ("IntelligentTieringAIAStorage", 0.45),
+                ("IntelligentTieringFAStorage", spec.frequent),
+                ("IntelligentTieringIAStorage", cold * 0.4),
+                ("IntelligentTieringAIAStorage", cold * 0.6),
             ] {
                 classes.push((class, spec.tiered * share));
             }
         }
+        classes.extend_from_slice(spec.other);
         let load = BucketLoad {
             since: meta.created.as_second(),
             classes,
@@ -309,35 +552,36 @@ impl Build {
             transition_default_minimum: "all_storage_classes_128K",
             uploads,
             tiering: Vec::new(),
-            replication: (spec.name == "terraform-state").then(|| S3Replication {
+            replication: spec.replicated.map(|replicated| S3Replication {
                 role: format!("arn:aws:iam::{}:role/s3-replication", spec.account.id),
                 rule_id: "disaster-recovery".to_owned(),
                 destination_bucket_arn: format!("arn:aws:s3:::{name}-replica"),
-                storage_class: Some("STANDARD_IA"),
-                time_control: false,
+                storage_class: replicated.class,
+                time_control: replicated.time_control,
             }),
-            request_metrics: if spec.metrics {
-                vec!["EntireBucket".to_owned()]
-            } else {
-                Vec::new()
-            },
+            request_metrics: spec.metrics.iter().map(|_| "EntireBucket".to_owned()).collect(),
             logging: None,
             object_lock: spec.lock,
             encryption_kms: true,
             meta,
         };
-        self.requests(&bucket, dice);
+        self.requests(&bucket, &spec, dice);
         self.buckets.push((bucket, load));
     }
 
     /// What a bucket's filters and replication rules publish.
-    fn requests(&mut self, bucket: &S3Bucket, dice: crate::sandbox::estate::dice::Dice) {
+    fn requests(
+        &mut self,
+        bucket: &S3Bucket,
+        spec: &Spec<'_>,
+        dice: crate::sandbox::estate::dice::Dice,
+    ) {
         let name = bucket.meta.name.as_str();
         let signal = |what: &str, level: f64| {
             Signal::new(dice.of("requests").of(what).bits(), Rhythm::Office, level / 5.0, level)
         };
-        for filter in &bucket.request_metrics {
-            let series = REQUEST_METRICS.iter().map(|(name, level)| (*name, signal(name, *level)));
+        for (filter, requests) in bucket.request_metrics.iter().zip(spec.metrics) {
+            let series = requests.series().map(|(name, level)| (name, signal(name, level)));
             let dimensions = [("BucketName", name), ("FilterId", filter.as_str())];
             self.others.push(Other::of(&bucket.meta, "AWS/S3", &dimensions, series));
         }
@@ -362,7 +606,11 @@ impl Build {
         // Where uploads are aborted, only today's are there.
         let oldest = match spec.lifecycle {
             Lifecycle::AbortOnly(days) => f64::from(days) - 0.5,
-            Lifecycle::Lake | Lifecycle::Plain | Lifecycle::Expiring(_) => 0.9,
+            Lifecycle::Lake
+            | Lifecycle::Plain
+            | Lifecycle::Archiving
+            | Lifecycle::MarkersStay
+            | Lifecycle::Expiring(_) => 0.9,
             _ => 400.0_f64.min(spec.age_days * 0.8),
         };
         let mut uploads: Vec<S3Upload> = (0..u64::from(spec.uploads))
@@ -401,14 +649,25 @@ impl Build {
         let stored = charge("TimedStorage-ByteHrs", "StandardStorage", "GB-Mo", "s3-standard");
         self.charge_stored(meta, stored, gb(spec.standard));
         if spec.tiered > 0.0 {
+            let cold = 1.0 - spec.frequent;
             for (usage_type, operation, price, share) in [
-                ("TimedStorage-INT-FA-ByteHrs", "IntelligentTieringFAStorage", "s3-int-fa", 0.25),
-                ("TimedStorage-INT-IA-ByteHrs", "IntelligentTieringIAStorage", "s3-int-ia", 0.3),
+                (
+                    "TimedStorage-INT-FA-ByteHrs",
+                    "IntelligentTieringFAStorage",
+                    "s3-int-fa",
+                    spec.frequent,
+                ),
+                (
+                    "TimedStorage-INT-IA-ByteHrs",
+                    "IntelligentTieringIAStorage",
+                    "s3-int-ia",
+                    cold * 0.4,
+                ),
                 (
                     "TimedStorage-INT-AIA-ByteHrs",
                     "IntelligentTieringAIAStorage",
                     "s3-int-aia",
-                    0.45,
+                    cold * 0.6,
                 ),
             ] {
                 let stored = charge(usage_type, operation, "GB-Mo", price);
@@ -461,8 +720,10 @@ fn lifecycle(kind: Lifecycle, versioned: bool) -> Option<Vec<LifecycleRule>> {
     let versions = LifecycleRule {
         noncurrent_expire_days: Some(30),
         newer_noncurrent_versions: Some(2),
+        expired_delete_marker: kind != Lifecycle::MarkersStay,
         ..rule("expire-versions")
     };
+    let markers = LifecycleRule { expired_delete_marker: true, ..rule("expire-markers") };
     let mut rules = match kind {
         Lifecycle::None => return None,
         Lifecycle::Lake => vec![
@@ -472,11 +733,15 @@ fn lifecycle(kind: Lifecycle, versioned: bool) -> Option<Vec<LifecycleRule>> {
                 ..rule("tier-cold-objects")
             },
         ],
-        Lifecycle::Plain => vec![abort(7)],
+        Lifecycle::Plain | Lifecycle::MarkersStay => vec![abort(7)],
+        Lifecycle::Archiving => {
+            vec![abort(7), LifecycleRule { transitions: vec![(30, "GLACIER")], ..rule("archive") }]
+        }
         Lifecycle::Expiring(days) => {
             vec![LifecycleRule { expire_days: Some(days), ..rule("expire") }, abort(3)]
         }
         Lifecycle::NoAbort => vec![LifecycleRule { expire_days: Some(400), ..rule("expire") }],
+        Lifecycle::AbortOnly(days) if versioned => return Some(vec![abort(days), markers]),
         Lifecycle::AbortOnly(days) => return Some(vec![abort(days)]),
         Lifecycle::AbortPrefix => vec![
             LifecycleRule { prefix: "tmp/".to_owned(), ..abort(2) },

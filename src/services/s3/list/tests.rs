@@ -67,12 +67,18 @@ async fn a_bucket_without_any_configuration_is_known_to_have_none() {
     assert_eq!(bucket.tags, Some(BTreeMap::new()));
     assert_json_snapshot!(known(bucket), @r#"
     {
+      "expires_delete_markers": "false",
       "incomplete_uploads": "0",
       "incomplete_uploads_truncated": "false",
       "intelligent_tiering_configurations": "0",
       "lifecycle_rules": "0",
+      "metered_buckets": "0",
+      "replicates_to_standard": "false",
       "replication": "false",
+      "replication_destinations": "",
+      "replication_time_control": "false",
       "request_metric_filters": "0",
+      "request_metrics_whole_bucket": "false",
       "transition_classes": "",
       "transitions": "false",
       "versioning": "Never"
@@ -138,6 +144,21 @@ async fn a_configured_bucket_is_read_over_all_pages() {
                 "" => tiering(&["one", "two"], "p2"),
                 _ => tiering(&["three"], ""),
             },
+            "GET /lake?metrics" => match request.get("continuation-token") {
+                "" => Reply::xml(
+                    "<ListMetricsConfigurationsResult><IsTruncated>true</IsTruncated>\
+                     <NextContinuationToken>p2</NextContinuationToken>\
+                     <MetricsConfiguration><Id>a</Id><Filter><Prefix>raw/</Prefix></Filter>\
+                     </MetricsConfiguration><MetricsConfiguration><Id>b</Id>\
+                     <Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter>\
+                     </MetricsConfiguration></ListMetricsConfigurationsResult>",
+                ),
+                _ => Reply::xml(
+                    "<ListMetricsConfigurationsResult><IsTruncated>false</IsTruncated>\
+                     <MetricsConfiguration><Id>all</Id></MetricsConfiguration>\
+                     </ListMetricsConfigurationsResult>",
+                ),
+            },
             "GET /lake?uploads" => Reply::xml(
                 "<ListMultipartUploadsResult><Bucket>lake</Bucket><IsTruncated>true</IsTruncated>\
                  <NextKeyMarker>z</NextKeyMarker>\
@@ -160,13 +181,19 @@ async fn a_configured_bucket_is_read_over_all_pages() {
     {
       "abort_uploads_after_days": "7",
       "expire_noncurrent_after_days": "30",
+      "expires_delete_markers": "false",
       "incomplete_uploads": "2",
       "incomplete_uploads_truncated": "true",
       "intelligent_tiering_configurations": "3",
       "lifecycle_rules": "2",
+      "metered_buckets": "1",
       "oldest_incomplete_upload_at": "2025-11-01T00:00:00Z",
+      "replicates_to_standard": "true",
       "replication": "true",
-      "request_metric_filters": "0",
+      "replication_destinations": "copy",
+      "replication_time_control": "false",
+      "request_metric_filters": "3",
+      "request_metrics_whole_bucket": "true",
       "transition_classes": "INTELLIGENT_TIERING",
       "transitions": "true",
       "versioning": "Enabled"
