@@ -18,7 +18,7 @@ use super::meter::{self, Meter, Metered, RetryMore};
 use super::prices::Priority;
 use super::signing::EmptyBodyHash;
 
-/// The region of Cost Explorer's one endpoint.
+/// The region of Cost Explorer's one endpoint, and of the price list's most complete one.
 const BILLING_REGION: &str = "us-east-1";
 
 /// A watched account.
@@ -67,6 +67,7 @@ struct Clients {
     cost_explorer: [OnceLock<aws_sdk_costexplorer::Client>; Priority::ALL.len()],
     budgets: OnceLock<aws_sdk_budgets::Client>,
     autoscaling: OnceLock<aws_sdk_applicationautoscaling::Client>,
+    pricing: OnceLock<aws_sdk_pricing::Client>,
 }
 
 /// What all clients of a process share.
@@ -215,6 +216,11 @@ impl Access {
         self.billing.budgets()
     }
 
+    /// AWS's price list, which is the same for all accounts, free to read and pinned to us-east-1.
+    pub fn pricing(&self) -> aws_sdk_pricing::Client {
+        self.billing.pricing()
+    }
+
     /// The account whose bill [`Access::cost_explorer`] shows.
     ///
     /// # Errors
@@ -325,6 +331,7 @@ impl Opener {
             cost_explorer: std::array::from_fn(|_| OnceLock::new()),
             budgets: OnceLock::new(),
             autoscaling: OnceLock::new(),
+            pricing: OnceLock::new(),
         }
     }
 }
@@ -412,6 +419,10 @@ impl Scope {
 
     fn budgets(&self) -> aws_sdk_budgets::Client {
         client!(self.clients, self.clients.budgets, aws_sdk_budgets, "budgets", Priority::Optional)
+    }
+
+    fn pricing(&self) -> aws_sdk_pricing::Client {
+        client!(self.clients, self.clients.pricing, aws_sdk_pricing, "pricing", Priority::Optional)
     }
 
     fn cost_explorer(&self, priority: Priority) -> aws_sdk_costexplorer::Client {

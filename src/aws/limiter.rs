@@ -24,6 +24,7 @@ pub const DEFAULT_LIMITS: &[(&str, f64)] = &[
     ("kafka", 10.0),
     ("lambda", 15.0),
     ("logs", 5.0),
+    ("pricing", 5.0),
     ("rds", 10.0),
     ("s3", 50.0),
     ("sts", 10.0),

@@ -16,8 +16,31 @@ const METRIC_ACTIONS: &[&str] = &["cloudwatch:GetMetricData", "cloudwatch:ListMe
 /// What reading Cost Explorer needs.
 const COST_ACTIONS: &[&str] = &["ce:GetCostAndUsage"];
 
-/// What reading AWS Budgets needs.
-const BUDGET_ACTIONS: &[&str] = &["budgets:ViewBudget"];
+/// What is read beside services, metrics and the bill, where the configuration says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duty {
+    /// Name of its statement: letters and digits.
+    pub sid: &'static str,
+    pub actions: &'static [&'static str],
+    pub place: Place,
+}
+
+/// Where a duty is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Where the bill is.
+    Payer,
+    /// In every watched account.
+    Watched,
+}
+
+/// Reading AWS Budgets.
+pub const BUDGETS: Duty =
+    Duty { sid: "Budgets", actions: &["budgets:ViewBudget"], place: Place::Payer };
+
+/// Reading AWS's price list.
+pub const PRICE_LIST: Duty =
+    Duty { sid: "Prices", actions: &["pricing:GetProducts"], place: Place::Payer };
 
 /// A policy and whom to attach it to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +75,11 @@ struct Duties {
 /// The policies of all principals: first the one that centime runs as, then the roles in the order
 /// of their ARNs.
 ///
-/// Metrics are read wherever a service is watched; AWS Budgets where the bill is, when
-/// `imports_budgets`. The answer depends on nothing but the arguments.
+/// Metrics are read wherever a service is watched. The answer depends on nothing but the arguments.
 pub fn policies(
     config: &Config,
     services: &[ServiceActions<'_>],
-    imports_budgets: bool,
+    beside: &[Duty],
     writes: Option<Writes<'_>>,
 ) -> Vec<Policy> {
     let mut principals: BTreeMap<Option<String>, Duties> = BTreeMap::new();
@@ -82,13 +104,13 @@ pub fn policies(
     principals
         .into_iter()
         .map(|(role_arn, duties)| {
-            let document = document(&duties, services, imports_budgets);
+            let document = document(&duties, services, beside);
             Policy { role_arn, document }
         })
         .collect()
 }
 
-fn document(duties: &Duties, services: &[ServiceActions<'_>], imports_budgets: bool) -> Value {
+fn document(duties: &Duties, services: &[ServiceActions<'_>], beside: &[Duty]) -> Value {
     let mut statements = Vec::new();
     if duties.watches {
         for (name, actions) in services {
@@ -100,8 +122,14 @@ fn document(duties: &Duties, services: &[ServiceActions<'_>], imports_budgets: b
     }
     if duties.reads_cost {
         statements.push(statement("Cost", COST_ACTIONS, json!("*")));
-        if imports_budgets {
-            statements.push(statement("Budgets", BUDGET_ACTIONS, json!("*")));
+    }
+    for duty in beside {
+        let is_here = match duty.place {
+            Place::Payer => duties.reads_cost,
+            Place::Watched => duties.watches,
+        };
+        if is_here {
+            statements.push(statement(duty.sid, duty.actions, json!("*")));
         }
     }
     if let Some(objects) = &duties.puts {
@@ -157,7 +185,7 @@ mod tests {
 
     /// Statement ids by principal, in order.
     fn sids(config: &Config) -> Vec<(Option<String>, Vec<String>)> {
-        policies(config, SERVICES, false, None)
+        policies(config, SERVICES, &[], None)
             .into_iter()
             .map(|policy| {
                 let statements = policy.document["Statement"].as_array().unwrap();
@@ -198,24 +226,35 @@ mod tests {
                 (Some("arn:aws:iam::999999999999:role/centime".to_owned()), owned(&["Cost"])),
             ]
         );
-        let own = &policies(&config, SERVICES, false, None)[0].document["Statement"][0];
+        let own = &policies(&config, SERVICES, &[], None)[0].document["Statement"][0];
         assert_eq!(own["Resource"].as_array().unwrap().len(), 3);
         assert_eq!(own["Resource"][0], "arn:aws:iam::111111111111:role/centime");
     }
 
     #[test]
-    fn aws_budgets_are_asked_for_only_when_they_are_imported() {
-        let of =
-            |imports| policies(&Config::default(), SERVICES, imports, None)[0].document.to_string();
-        assert!(!of(false).contains("budgets:"));
-        assert!(of(true).contains(r#"["budgets:ViewBudget"]"#));
+    fn what_is_read_beside_is_allowed_where_it_is_read_and_only_when_it_is() {
+        let of = |beside: &[Duty]| {
+            policies(&Config::default(), SERVICES, beside, None)[0].document.to_string()
+        };
+        assert!(!of(&[]).contains("budgets:"));
+        assert!(of(&[BUDGETS]).contains(r#"["budgets:ViewBudget"]"#));
+        let config = Config {
+            accounts: vec![account("111111111111", true)],
+            billing_account: Some(account("999999999999", true)),
+            ..Config::default()
+        };
+        let watched = Duty { place: Place::Watched, sid: "Here", ..BUDGETS };
+        let policies = policies(&config, SERVICES, &[PRICE_LIST, watched], None);
+        let has = |at: usize, sid: &str| policies[at].document.to_string().contains(sid);
+        assert!(has(1, "Here") && !has(1, "Prices"));
+        assert!(has(2, "Prices") && !has(2, "Here"));
     }
 
     #[test]
     fn what_writes_is_a_role_of_its_own_that_writes_under_its_prefix_only() {
         let role_arn = "arn:aws:iam::111111111111:role/centime-reports";
         let writes = Writes { role_arn, bucket: "finance", prefix: "centime/" };
-        let policies = policies(&Config::default(), SERVICES, false, Some(writes));
+        let policies = policies(&Config::default(), SERVICES, &[], Some(writes));
         let [own, reports] = policies.as_slice() else { panic!("{policies:?}") };
         assert!(!own.document.to_string().contains("Put"), "{}", own.document);
         assert!(own.document.to_string().contains(role_arn), "it may assume the role");
@@ -231,11 +270,8 @@ mod tests {
 
     #[test]
     fn the_document_is_the_same_every_time() {
-        let text = policies(&Config::default(), SERVICES, false, None)[0].document.to_string();
-        assert_eq!(
-            text,
-            policies(&Config::default(), SERVICES, false, None)[0].document.to_string()
-        );
+        let text = policies(&Config::default(), SERVICES, &[], None)[0].document.to_string();
+        assert_eq!(text, policies(&Config::default(), SERVICES, &[], None)[0].document.to_string());
         assert!(text.contains(r#"["kafka:ListClustersV2","kafka:ListNodes"]"#), "{text}");
     }
 

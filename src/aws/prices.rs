@@ -1,7 +1,7 @@
 //! What AWS charges for a request, at list price, and which requests go first when money is short.
 //!
 //! Everything that is not here is free: the control planes of MSK, EMR, EMR Serverless, Lambda, RDS,
-//! CloudWatch Logs' `DescribeLogGroups`, Application Auto Scaling, and STS.
+//! CloudWatch Logs' `DescribeLogGroups`, Application Auto Scaling, the price list, and STS.
 
 use aws_sdk_cloudwatch::operation::get_metric_data::GetMetricDataInput;
 use aws_smithy_runtime_api::client::interceptors::context::Input;

@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
         bucket: &it.bucket,
         prefix: &it.prefix,
     });
-    let policies: Vec<_> = policies(&config.aws, &actions, config.budgets.import, writes)
+    let policies: Vec<_> = policies(&config.aws, &actions, &config.duties(), writes)
         .into_iter()
         .map(|policy| {
             let mut entry = serde_json::json!({

@@ -13,6 +13,7 @@ mod logging;
 mod memory;
 mod notify;
 mod plan;
+mod prices;
 mod query;
 mod report;
 mod rules;
@@ -81,6 +82,7 @@ enum Command {
     Plan(plan::Arguments),
     Check(check::Arguments),
     Findings(findings::Arguments),
+    Prices(prices::Arguments),
     Budgets(budgets::Arguments),
     Forecast(forecast::Arguments),
     #[command(subcommand)]
@@ -137,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Findings(arguments) => findings::run(&arguments),
+        Command::Prices(arguments) => prices::run(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
         Command::Forecast(arguments) => forecast::run(&arguments),
         Command::Alerts(command) => alerts::run(&command),

@@ -64,6 +64,7 @@ pub(super) async fn of(config: &Config) -> Result<Plan, Failure> {
         usage: &config.usage,
         cost: &config.cost,
         imports_budgets: config.budgets.import,
+        prices: &config.prices,
         every: every(config),
         cap: config.aws.monthly_cap,
     }))

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print, print_json};
-use crate::daemon::{reads, system_clock};
+use crate::daemon::{prices, reads, system_clock};
 use crate::insights::prices::PriceBook;
 use crate::insights::rules::{self, Pack, Scene};
 use crate::model::time::day_of;
@@ -149,12 +149,12 @@ fn list(arguments: &List) -> Result<End, Failure> {
 }
 
 fn show(arguments: &One) -> Result<End, Failure> {
-    let (pack, _) = arguments.config.pack()?;
+    let (pack, book) = arguments.config.pack()?;
     let rule = pack.rule(&arguments.rule).ok_or_else(|| missing(&pack, &arguments.rule))?;
     if arguments.json {
         print_json(&rules::RuleSummary::from(rule.as_ref()))?;
     } else {
-        print(rules::show_text(rule))?;
+        print(rules::show_text(rule, &book))?;
     }
     Ok(End::Done)
 }
@@ -198,6 +198,7 @@ fn try_one(arguments: &One) -> Result<End, Failure> {
     let now = system_clock()();
     let tried = block_on(async {
         let reads = reads(&store)?;
+        let prices = prices::book(&store, &config.prices, &prices, now).await?;
         let tables = store.session(now, None).await?;
         let scene = Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads) };
         Ok(rules::try_rule(rule, &prices, &scene).await?)

@@ -23,6 +23,7 @@ pub struct Config {
     pub cost: sources::cost_explorer::Config,
     pub usage: sources::cloudwatch::Config,
     pub rules: insights::rules::Config,
+    pub prices: sources::price_list::Config,
     pub budgets: insights::budgets::Config,
     pub schedule: daemon::schedule::Config,
     pub store: store::Config,
@@ -102,6 +103,7 @@ impl Config {
         let cost = fields.or("cost", sources::cost_explorer::Config::default(), reader);
         let usage = fields.or("usage", sources::cloudwatch::Config::default(), reader);
         let rules = fields.or("rules", insights::rules::Config::default(), reader);
+        let prices = fields.or("prices", sources::price_list::Config::default(), reader);
         let budgets = fields.or("budgets", insights::budgets::Config::default(), reader);
         let schedule = fields.or("schedule", daemon::schedule::Config::default(), reader);
         let store = fields.or("store", store::Config::default(), reader);
@@ -143,6 +145,7 @@ impl Config {
             cost,
             usage,
             rules,
+            prices,
             budgets,
             schedule,
             store,
@@ -166,6 +169,13 @@ impl Config {
             reader.problem(route.place, problem);
         }
         Some(config)
+    }
+
+    /// What is read beside services, metrics and the bill.
+    pub fn duties(&self) -> Vec<aws::policy::Duty> {
+        let budgets = self.budgets.import.then_some(aws::policy::BUDGETS);
+        let prices = self.prices.price_list.then_some(aws::policy::PRICE_LIST);
+        budgets.into_iter().chain(prices).collect()
     }
 
     /// The channels that alerts can be told in.
@@ -254,7 +264,7 @@ impl Config {
     pub fn settings() -> BTreeSet<String> {
         // Settings of what may be left out are asked for where it stands.
         let text = "{ aws: { accounts: [{}], billing_account: {}, retry: {}, timeouts: {} }, \
-                    cost: {}, usage: {}, rules: {}, budgets: { list: [{}] }, schedule: {}, store: {}, \
+                    cost: {}, usage: {}, rules: {}, prices: {}, budgets: { list: [{}] }, schedule: {}, store: {}, \
                     prometheus: {}, web: {}, \
                     alerts: { quiet_hours: {}, routes: [{}], known_events: [{}] }, slack: {}, \
                     email: {}, alertmanager: {}, webhooks: [{}], report: { s3: {} } }";

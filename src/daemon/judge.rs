@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Daemon, Watch, Watched, alerts, tell};
+use super::{Daemon, Watch, Watched, alerts, prices, tell};
 use crate::insights::alerts::said;
 use crate::insights::rules::{self, Evaluation, Reads, Scene};
 use crate::model::finding::FindingRecord;
@@ -47,7 +47,7 @@ pub fn reads(store: &Store) -> Result<Reads, StoreError> {
                     reads.usage.insert((account, region, service, cadence, day));
                 }
             }
-            ("usage" | "cost", _) => {}
+            ("usage" | "cost" | prices::TABLE, _) => {}
             (kind, [account, region]) => {
                 let [account, region, kind] =
                     [account, region, &kind].map(|text| (*text).to_owned());
@@ -131,7 +131,8 @@ impl Daemon {
         let reads = reads(&self.store)?;
         let tables = self.store.session(now, None).await?;
         let scene = Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads) };
-        let evaluation = rules::evaluate(&watch.pack, &watch.prices, &scene).await;
+        let book = prices::book(&self.store, &watch.config.prices, &watch.prices, now).await?;
+        let evaluation = rules::evaluate(&watch.pack, &book, &scene).await;
         Ok((evaluation, reads))
     }
 

@@ -12,6 +12,7 @@ pub mod budgets;
 mod deliver;
 mod judge;
 mod observe;
+pub mod prices;
 mod read;
 pub mod report;
 mod run;
@@ -32,6 +33,7 @@ use crate::config::Config;
 use crate::insights::prices::PriceBook;
 use crate::insights::rules::{self, Pack};
 use crate::model::cost::cost_table;
+use crate::model::price::prices_table;
 use crate::model::resource::resources_table;
 use crate::model::time::{Month, day_of};
 use crate::model::usage::usage_table;
@@ -203,7 +205,10 @@ impl CycleReport {
 /// All tables that the lake can hold.
 pub fn tables() -> Vec<Table> {
     let kinds = SERVICES.iter().flat_map(|service| service.kinds).map(|kind| kind.table());
-    [cost_table(), usage_table(), resources_table()].into_iter().chain(kinds).collect()
+    [cost_table(), usage_table(), prices_table(), resources_table()]
+        .into_iter()
+        .chain(kinds)
+        .collect()
 }
 
 /// Accounts, regions and services.
@@ -350,6 +355,10 @@ impl Daemon {
             self.note_source(&report, begun)?;
             self.keep_requests()?;
             sources.push(report);
+        }
+        if jobs.contains(&Job::Inventory) {
+            sources.extend(self.read_prices(&watch).await?);
+            self.keep_requests()?;
         }
         let findings = self.judge(&watch).await?;
         if jobs.contains(&Job::Cost) {

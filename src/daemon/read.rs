@@ -333,7 +333,7 @@ impl Daemon {
     }
 
     /// Makes what a writer holds visible, and measures how long that took.
-    async fn commit(&self, writer: Writer, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn commit(&self, writer: Writer, now: Timestamp) -> Result<(), StoreError> {
         let begun = self.now();
         writer.commit(now).await?;
         let took = self.now().duration_since(begun).unsigned_abs();

@@ -39,6 +39,7 @@ pub fn configuration() -> String {
         "emr-serverless",
         "lambda",
         "logs",
+        "pricing",
         "rds",
         "s3",
         "sts",

@@ -8,6 +8,7 @@
 mod configuration;
 pub mod estate;
 pub mod faults;
+mod price_list;
 pub mod slack;
 mod wire;
 

@@ -5,6 +5,7 @@ pub mod cloudwatch;
 pub mod cost_explorer;
 pub mod inventory;
 pub mod plan;
+pub mod price_list;
 
 #[cfg(test)]
 pub(crate) mod tests;

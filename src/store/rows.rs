@@ -17,10 +17,12 @@ use datafusion::arrow::datatypes::{
 };
 use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 use super::StoreError;
 use super::schema::{MONEY_PRECISION, MONEY_SCALE, Partition, arrow_field, file_columns};
 use crate::model::cost::{Bill, cost_table};
+use crate::model::price::{Grade, ListPrice, PriceRegion, Tier, prices_table};
 use crate::model::resource::{RESOURCE_PARTITION, resources_table};
 use crate::model::time::{Day, Hour};
 use crate::model::usage::{UsageDay, usage_table};
@@ -169,6 +171,46 @@ pub fn bill_batch(bill: &Bill) -> Result<RecordBatch, StoreError> {
                 _ => Value::Null,
             };
             (column, charges.iter().map(cell).collect())
+        })
+        .collect::<Vec<_>>();
+    batch(table.name, &columns)
+}
+
+/// The partition that the price list of a service in a region is.
+pub fn prices_partition(prices: &PriceRegion) -> Result<Partition, StoreError> {
+    Partition::of(&prices_table(), &[prices.service_code, &prices.region])
+}
+
+/// The price list of a service in a region, read on `day`: a row for each tier, sorted by item.
+pub fn prices_batch(prices: &PriceRegion, day: Day) -> Result<RecordBatch, StoreError> {
+    let mut rows: Vec<_> = prices
+        .prices
+        .iter()
+        .flat_map(|price| price.tiers.iter().map(move |it| (price, it)))
+        .collect();
+    rows.sort_by(|a, b| (&a.0.item, a.1.from).cmp(&(&b.0.item, b.1.from)));
+    let table = prices_table();
+    let columns = table
+        .columns
+        .iter()
+        .map(|column| {
+            let cell = |(price, tier): &(&ListPrice, &Tier)| match column.name {
+                "service_code" => prices.service_code.into(),
+                "region" => prices.region.as_str().into(),
+                "item" => price.item.as_str().into(),
+                "tier_from" => tier.from.to_f64().into(),
+                "price" => tier.usd.into(),
+                "unit" => price.unit.into(),
+                "valid_from" => price.valid_from.into(),
+                "grade" => Grade::V.as_str().into(),
+                "source" => {
+                    format!("AWS Price List, {}, SKU {}", prices.service_code, price.sku).into()
+                }
+                "usage_type" => price.usage_type.as_str().into(),
+                "read_on" => day.into(),
+                _ => Value::Null,
+            };
+            (column, rows.iter().map(cell).collect())
         })
         .collect::<Vec<_>>();
     batch(table.name, &columns)

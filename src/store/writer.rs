@@ -16,12 +16,13 @@ use jiff::Timestamp;
 use super::files::{content_of, encode, file_name, put, sync, sync_folder};
 use super::lake::{FORMAT, FORMAT_KEY, Handle, check};
 use super::rows::{
-    UsagePieces, all_resources_batch, bill_batch, bill_partition, resources_batch,
-    resources_partition, usage_partition,
+    UsagePieces, all_resources_batch, bill_batch, bill_partition, prices_batch, prices_partition,
+    resources_batch, resources_partition, usage_partition,
 };
 use super::schema::{Partition, delta_field};
 use super::{Config, StoreError};
 use crate::model::cost::Bill;
+use crate::model::price::PriceRegion;
 use crate::model::time::{Day, Span};
 use crate::model::usage::UsageDay;
 use crate::model::{Kind, Ownership, Resource};
@@ -112,6 +113,15 @@ impl Writer {
     /// [`replace`](Self::replace) with a bill.
     pub async fn replace_bill(&mut self, bill: &Bill) -> Result<(), StoreError> {
         self.replace(bill_partition(bill)?, [bill_batch(bill)?]).await
+    }
+
+    /// [`replace`](Self::replace) with the price list of a service in a region, as it was on a day.
+    pub async fn replace_prices(
+        &mut self,
+        prices: &PriceRegion,
+        day: Day,
+    ) -> Result<(), StoreError> {
+        self.replace(prices_partition(prices)?, [prices_batch(prices, day)?]).await
     }
 
     /// [`replace`](Self::replace) with a day of usage.

@@ -1112,6 +1112,60 @@ def budgets(sandbox, planted):
     refused("InvalidNextTokenException", describe, 400, AccountId=PAYER, NextToken="wrong")
 
 
+def pricing(sandbox, planted):
+    client = sandbox.client("pricing", PAYER, "us-east-1")
+    get = client.get_products
+
+    def term(field, value, kind="TERM_MATCH"):
+        return {"Type": kind, "Field": field, "Value": value}
+
+    def products(service, *filters):
+        pages = client.get_paginator("get_products").paginate(
+            ServiceCode=service, Filters=list(filters), PaginationConfig={"PageSize": 7}
+        )
+        texts = [text for page in pages for text in page["PriceList"]]
+        return [json.loads(text) for text in texts]
+
+    def prices(product):
+        (offer,) = product["terms"]["OnDemand"].values()
+        tiers = sorted(
+            offer["priceDimensions"].values(), key=lambda it: decimal.Decimal(it["beginRange"])
+        )
+        same(tiers[-1]["endRange"], "Inf", f"{product['product']['sku']}: the last tier's end")
+        for tier, following in zip(tiers, tiers[1:]):
+            same(tier["endRange"], following["beginRange"], "a tier ends where the next begins")
+        return [decimal.Decimal(tier["pricePerUnit"]["USD"]) for tier in tiers]
+
+    for region, prefix in [("us-east-1", ""), ("eu-west-1", "EU-"), ("eu-west-3", "EUW3-")]:
+        found = products("AmazonMSK", term("regionCode", region))
+        by_usage = {it["product"]["attributes"]["usagetype"]: it for it in found}
+        same(len(by_usage), len(found), f"usage types of MSK in {region}, each once")
+        large, xlarge = (prices(by_usage[f"{prefix}Kafka.m7g.{size}"]) for size in ("large", "xlarge"))
+        same(xlarge, [2 * large[0]], f"an xlarge is two larges in {region}")
+    skus = [it["product"]["sku"] for it in products("AmazonRDS")]
+    same(len(skus), len(set(skus)), "SKUs of RDS, each once")
+    node = [
+        term("regionCode", "us-east-1"),
+        term("instanceType", "m6g.xlarge"),
+        term("operatingSystem", "Linux"),
+        term("tenancy", "Shared"),
+        term("preInstalledSw", "NA"),
+        term("capacitystatus", "Used"),
+    ]
+    same([prices(it) for it in products("AmazonEC2", *node)], [[decimal.Decimal("0.154")]], "a node")
+    storage = products(
+        "AmazonS3", term("regionCode", "us-east-1"), term("usagetype", "TimedStorage-ByteHrs")
+    )
+    tiers = [decimal.Decimal(it) for it in ("0.023", "0.022", "0.021")]
+    same([prices(it) for it in storage], [tiers], "tiers of S3 Standard")
+    both = products("AmazonS3", term("volumeType", "Standard,Amazon Glacier", "ANY_OF"))
+    same({it["product"]["attributes"]["volumeType"] for it in both}, {"Standard", "Amazon Glacier"}, "any of two")
+    same(products("AmazonMSK", term("regionCode", "mars-north-1")), [], "products of no region")
+    refused("InvalidParameterException", get, 400, ServiceCode="AmazonTea")
+    refused("InvalidParameterException", get, 400, ServiceCode="AmazonMSK", MaxResults=101)
+    refused("InvalidNextTokenException", get, 400, ServiceCode="AmazonMSK", NextToken="wrong")
+
+
 # ---- what every service refuses -----------------------------------------------------------------
 
 
@@ -1212,6 +1266,7 @@ def has_planted(planted, prefix, known, what):
 
 OPERATIONS = """
 sts:AssumeRole sts:GetCallerIdentity budgets:DescribeBudgets
+pricing:GetProducts
 kafka:ListClustersV2 kafka:DescribeClusterV2 kafka:ListNodes
 emr:ListClusters emr:DescribeCluster emr:ListInstanceGroups emr:ListInstanceFleets emr:ListInstances
 emr:GetManagedScalingPolicy emr:GetAutoTerminationPolicy emr:ListSteps
@@ -1248,6 +1303,7 @@ def main():
         cloudwatch,
         cost_explorer,
         budgets,
+        pricing,
         odd_requests,
         slack,
     ]

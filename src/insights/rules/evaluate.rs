@@ -18,7 +18,7 @@ use super::pack::Pack;
 use super::rule::Rule;
 use super::wide::{Scene, Wide};
 use super::words::Cell;
-use crate::insights::prices::{Price, PriceBook};
+use crate::insights::prices::{LIST_PRICES, Price, PriceBook, shown};
 use crate::model::finding::{Evidence, Finding};
 use crate::model::{Kind, Usd};
 
@@ -363,12 +363,8 @@ fn finding(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Findin
 /// The prices that a saving rests on, and the oldest day that one of them is from.
 fn prices_shown(used: &[Price]) -> Vec<Evidence> {
     let Some(as_of) = used.iter().map(|price| price.as_of).min() else { return Vec::new() };
-    let list: Vec<String> = used
-        .iter()
-        .map(|price| format!("{} {} {}", price.item, price.usd.0.normalize(), price.unit))
-        .collect();
     vec![
-        Evidence { name: "list_prices".to_owned(), value: list.join("; "), unit: String::new() },
+        Evidence { name: LIST_PRICES.to_owned(), value: shown(used), unit: String::new() },
         Evidence { name: "prices_as_of".to_owned(), value: as_of.to_string(), unit: String::new() },
     ]
 }

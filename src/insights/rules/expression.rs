@@ -294,8 +294,8 @@ impl Checker<'_> {
                 format!("`{known}` takes {count} argument{plural}, not {}", arguments.len()),
             );
         }
-        if known == "price"
-            && let [argument @ Expr::Value(value)] = arguments.as_slice()
+        if ["price", "price_of"].contains(&known.as_str())
+            && let [argument @ Expr::Value(value), ..] = arguments.as_slice()
             && let Value::SingleQuotedString(item) = &value.value
             && !book.knows(item)
         {

@@ -9,17 +9,19 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, StringArray,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{
+    DataType, Decimal128Type, Float64Type, TimeUnit, TimestampMicrosecondType,
+};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use jiff::Timestamp;
 
-use super::decimal::{DECIMAL, Operation, SCALE};
+use super::decimal::{DECIMAL, Operation, SCALE, to_decimal};
 use super::language::BUILTINS;
 use crate::insights::prices::{Price, PriceBook};
-use crate::model::Kind;
+use crate::model::{Kind, Usd};
 use crate::services::facts::{Fact, FactType, FactValue, facts};
 
 /// The prices that formulas asked for since they were last taken.
@@ -55,6 +57,7 @@ pub fn functions(
 ) -> Vec<ScalarUDF> {
     let own = [
         Does::Price(Arc::clone(book), used.clone()),
+        Does::PriceOf(Arc::clone(book), used.clone()),
         Does::HasTag,
         Does::Tag,
         Does::DaysSince(now),
@@ -85,6 +88,7 @@ pub fn exact(operation: Operation) -> ScalarUDF {
 #[derive(Clone)]
 enum Does {
     Price(Arc<PriceBook>, PricesUsed),
+    PriceOf(Arc<PriceBook>, PricesUsed),
     HasTag,
     Tag,
     DaysSince(Timestamp),
@@ -96,6 +100,7 @@ impl Does {
     fn name(&self) -> &'static str {
         match self {
             Self::Price(..) => "price",
+            Self::PriceOf(..) => "price_of",
             Self::HasTag => "has_tag",
             Self::Tag => "tag",
             Self::DaysSince(_) => "days_since",
@@ -159,7 +164,7 @@ impl ScalarUDFImpl for RuleFunction {
             }
         }
         Ok(match &self.does {
-            Does::Price(..) | Does::Exact(_) => DECIMAL,
+            Does::Price(..) | Does::PriceOf(..) | Does::Exact(_) => DECIMAL,
             Does::HasTag => DataType::Boolean,
             Does::Tag => DataType::Utf8,
             Does::DaysSince(_) => DataType::Float64,
@@ -185,20 +190,15 @@ impl ScalarUDFImpl for RuleFunction {
             .collect::<Result<Vec<_>>>()?;
         let array: ArrayRef = match (&self.does, arrays.as_slice()) {
             (Does::Price(book, used), [regions, items]) => {
-                let (regions, items) = (texts(regions)?, texts(items)?);
-                let (regions, items) = (regions.as_string::<i32>(), items.as_string::<i32>());
-                let prices = (0..rows).map(|row| {
-                    if regions.is_null(row) || items.is_null(row) {
-                        return None;
-                    }
-                    let price = book.price(items.value(row), regions.value(row))?;
-                    used.note(price);
-                    let mut usd = price.usd.0;
-                    usd.rescale(u32::from(SCALE.unsigned_abs()));
-                    Some(usd.mantissa())
-                });
-                let prices: Decimal128Array = prices.collect();
-                Arc::new(prices.with_precision_and_scale(38, SCALE)?)
+                priced(book, used, [regions, items], rows, |_, price| Some(price.usd))?
+            }
+            (Does::PriceOf(book, used), [regions, items, quantities]) => {
+                let quantities = Operation::Exact.apply(std::slice::from_ref(quantities), rows)?;
+                let quantities = quantities.as_primitive::<Decimal128Type>();
+                priced(book, used, [regions, items], rows, |row, price| {
+                    let quantity = quantities.is_valid(row).then(|| quantities.value(row))?;
+                    price.of(to_decimal(quantity)?)
+                })?
             }
             (Does::HasTag, [tags, words]) => {
                 let (tags, words) = (texts(tags)?, texts(words)?);
@@ -234,6 +234,35 @@ impl ScalarUDFImpl for RuleFunction {
         };
         Ok(ColumnarValue::Array(array))
     }
+}
+
+/// What `asks` says of the price of each row's item in its region; null where it is not known.
+fn priced(
+    book: &PriceBook,
+    used: &PricesUsed,
+    [regions, items]: [&ArrayRef; 2],
+    rows: usize,
+    asks: impl Fn(usize, &Price) -> Option<Usd>,
+) -> Result<ArrayRef> {
+    let (regions, items) = (texts(regions)?, texts(items)?);
+    let (regions, items) = (regions.as_string::<i32>(), items.as_string::<i32>());
+    let prices = (0..rows).map(|row| {
+        if regions.is_null(row) || items.is_null(row) {
+            return None;
+        }
+        let price = book.price(items.value(row), regions.value(row))?;
+        used.note(price);
+        cell(asks(row, price)?)
+    });
+    let prices: Decimal128Array = prices.collect();
+    Ok(Arc::new(prices.with_precision_and_scale(38, SCALE)?))
+}
+
+/// An amount as a cell of exact decimals; `None` when it is too large for one.
+fn cell(usd: Usd) -> Option<i128> {
+    let scale = u32::from(SCALE.unsigned_abs());
+    let amount = usd.0.round_dp(scale);
+    amount.mantissa().checked_mul(10_i128.checked_pow(scale.checked_sub(amount.scale())?)?)
 }
 
 /// An array of text of any kind, as plain strings.

@@ -309,6 +309,16 @@ pub const BUILTINS: &[Builtin] = &[
         )
     },
     Builtin {
+        implied: Some("region"),
+        ..builtin(
+            "price_of",
+            &["item", "quantity"],
+            "What a month's whole quantity of an item costs, tier by tier from the first unit on, where \
+             `price` is that of the first. AWS counts tiers over a whole organisation, so of one \
+             resource among many it is the most that it can cost. Null when the price is not known.",
+        )
+    },
+    Builtin {
         implied: Some("tags"),
         ..builtin(
             "has_tag",

@@ -20,7 +20,7 @@ use super::rule::Rule;
 use super::trials::Trial;
 use super::wide::{Scene, Wide};
 use super::words::Cell;
-use crate::insights::prices::PriceBook;
+use crate::insights::prices::{Price, PriceBook};
 use crate::model::Usd;
 
 /// A rule in short.
@@ -83,8 +83,8 @@ pub fn list_text(pack: &Pack) -> String {
     })
 }
 
-/// One rule with its expressions as they are written.
-pub fn show_text(rule: &Rule) -> String {
+/// One rule with its expressions as they are written, and the prices that they name.
+pub fn show_text(rule: &Rule, book: &PriceBook) -> String {
     let mut text = format!("{}\n{}\n\n{}\n", rule.id, rule.title, rule.why);
     let mut add = |name: &str, value: &str| {
         let _ = write!(text, "\n{name}:");
@@ -99,6 +99,10 @@ pub fn show_text(rule: &Rule) -> String {
     add("on", &format!("{}, over {}{min_hours}", rule.kind.table, rule.window));
     add("when", &rule.when.text);
     add("saving", rule.saving.as_ref().map_or("no figure can be given", |saving| &saving.text));
+    let named = rule.saving.as_ref().map(|saving| prices_named(&saving.text, book));
+    if let Some(named) = named.filter(|named| !named.is_empty()) {
+        add("prices", &named.join("\n"));
+    }
     let evidence: Vec<&str> = rule.evidence.iter().map(|shown| shown.name.as_str()).collect();
     add("evidence", &evidence.join(", "));
     add("action", &rule.action.text);
@@ -107,6 +111,16 @@ pub fn show_text(rule: &Rule) -> String {
     add("tests", &rule.tests.iter().map(|test| test.name.as_str()).collect::<Vec<_>>().join("\n"));
     let _ = write!(text, "\nfile:\n    {}\n", rule.file);
     text
+}
+
+/// The prices that a formula calls by name, in each region that has one.
+fn prices_named(formula: &str, book: &PriceBook) -> Vec<String> {
+    let named = |price: &&Price| formula.contains(&format!("'{}'", price.item));
+    let shown = book.all().into_iter().filter(named).map(|price| {
+        let Price { item, region, usd, unit, grade, as_of, origin, .. } = price;
+        format!("{item} in {region}: {} {unit}, grade {grade}, {origin} {as_of}", usd.0.normalize())
+    });
+    shown.collect()
 }
 
 /// What came of the rules' tests: each failure, then a count.

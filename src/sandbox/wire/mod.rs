@@ -18,6 +18,7 @@ mod msk;
 mod page;
 pub(super) mod pages;
 mod percent;
+mod pricing;
 mod rds;
 mod refusal;
 mod reply;
@@ -291,6 +292,7 @@ fn answer(
         }
         Service::Budgets => json(budgets::answer(&call)),
         Service::AutoScaling => json(autoscaling::answer(&call)),
+        Service::Pricing => json(pricing::answer(&call)),
         Service::Rds => rds::answer(&call, id),
         Service::Sts => sts::answer(&call, &wire.trust, id),
         Service::S3 => s3::answer(&call),

@@ -151,7 +151,7 @@ fn bad_token(call: &Call<'_>, name: &str) -> super::refusal::Refusal {
         Service::CloudWatch => Refusal::new(400, "InvalidNextToken", "The next token is invalid.")
             .query_code("InvalidNextToken"),
         Service::Logs => call.invalid("The specified nextToken is invalid."),
-        Service::Budgets => {
+        Service::Budgets | Service::Pricing => {
             Refusal::new(400, "InvalidNextTokenException", "The next token is invalid.")
         }
         Service::Rds => call.invalid("Invalid value for the parameter Marker"),

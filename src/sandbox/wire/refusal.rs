@@ -117,6 +117,7 @@ impl Refusal {
             Service::CostExplorer
             | Service::Budgets
             | Service::AutoScaling
+            | Service::Pricing
             | Service::Emr
             | Service::Logs => Self::new(400, "ThrottlingException", "Rate exceeded"),
             Service::CloudWatch => {

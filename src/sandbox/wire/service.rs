@@ -14,6 +14,7 @@ pub enum Service {
     CostExplorer,
     Budgets,
     AutoScaling,
+    Pricing,
     Sts,
 }
 
@@ -48,6 +49,7 @@ impl Service {
             "ce" => Self::CostExplorer,
             "budgets" => Self::Budgets,
             "application-autoscaling" => Self::AutoScaling,
+            "pricing" => Self::Pricing,
             "sts" => Self::Sts,
             _ => return None,
         })
@@ -67,6 +69,7 @@ impl Service {
             Self::CostExplorer => "ce",
             Self::Budgets => "budgets",
             Self::AutoScaling => "application-autoscaling",
+            Self::Pricing => "pricing",
             Self::Sts => "sts",
         }
     }
@@ -94,9 +97,12 @@ impl Service {
     pub fn protocol(self) -> Protocol {
         match self {
             Self::Kafka | Self::EmrServerless | Self::Lambda => Protocol::RestJson,
-            Self::Emr | Self::Logs | Self::CostExplorer | Self::Budgets | Self::AutoScaling => {
-                Protocol::AwsJson("1.1")
-            }
+            Self::Emr
+            | Self::Logs
+            | Self::CostExplorer
+            | Self::Budgets
+            | Self::AutoScaling
+            | Self::Pricing => Protocol::AwsJson("1.1"),
             Self::CloudWatch => Protocol::AwsJson("1.0"),
             Self::Rds | Self::Sts => Protocol::Query,
             Self::S3 => Protocol::RestXml,
@@ -112,6 +118,7 @@ impl Service {
             Self::CostExplorer => Some("AWSInsightsIndexService"),
             Self::Budgets => Some("AWSBudgetServiceGateway"),
             Self::AutoScaling => Some("AnyScaleFrontendService"),
+            Self::Pricing => Some("AWSPriceListService"),
             _ => None,
         }
     }
@@ -136,7 +143,7 @@ impl Service {
             | Self::CloudWatch
             | Self::AutoScaling => "ValidationException",
             Self::Lambda => "InvalidParameterValueException",
-            Self::Logs | Self::Budgets => "InvalidParameterException",
+            Self::Logs | Self::Budgets | Self::Pricing => "InvalidParameterException",
             Self::Rds => "InvalidParameterValue",
             Self::S3 => "InvalidArgument",
             Self::Sts => "ValidationError",

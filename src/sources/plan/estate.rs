@@ -12,6 +12,7 @@ use crate::services::rds::{RdsCluster, RdsInstance, RdsSnapshot};
 use crate::services::s3::S3Bucket;
 use crate::services::{Cadence, SERVICES, Service};
 use crate::sources::cloudwatch::{self, Billed};
+use crate::sources::price_list;
 
 /// How much there is to watch, as far as it costs requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +25,8 @@ pub struct Estate {
     pub resources: BTreeMap<&'static str, u64>,
     /// What one read of CloudWatch is billed for, by service and cadence.
     pub usage: BTreeMap<&'static str, BTreeMap<&'static str, Billed>>,
+    /// Calls of one read of the price list.
+    pub price_calls: u64,
     /// Nothing was listed yet: these are assumptions, not counts.
     pub assumed: bool,
 }
@@ -42,7 +45,8 @@ impl Estate {
             Cadence::ALL.map(billed).into()
         };
         let usage = SERVICES.iter().map(|service| (service.name, of_service(service))).collect();
-        Self { accounts, scopes, resources: counts, usage, assumed: false }
+        let price_calls = price_list::asks(resources).iter().map(price_list::Ask::calls).sum();
+        Self { accounts, scopes, resources: counts, usage, price_calls, assumed: false }
     }
 
     /// A mid-size data platform of three accounts: 6 MSK clusters with 18 brokers, 6 EMR clusters, 2
@@ -65,13 +69,19 @@ impl Estate {
             }));
         };
         let text = |text: &str| Some(text.to_owned());
+        let node = || text("m6g.xlarge");
         let brokers = MskCluster {
             broker_family: text("standard"),
             broker_ids: text("1,2,3"),
             ..MskCluster::default()
         };
         add(6, &MskCluster::KIND, brokers.into_values());
-        add(6, &EmrCluster::KIND, EmrCluster::default().into_values());
+        let cluster = EmrCluster {
+            primary_instance_type: node(),
+            core_instance_type: node(),
+            ..EmrCluster::default()
+        };
+        add(6, &EmrCluster::KIND, cluster.into_values());
         let application =
             EmrServerlessApplication { release: text("emr-7.5.0"), ..Default::default() };
         add(2, &EmrServerlessApplication::KIND, application.into_values());

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Serialize;
 
-use super::{cloudwatch, cost_explorer};
+use super::{cloudwatch, cost_explorer, price_list};
 use crate::aws::{Priority, prices};
 use crate::model::Usd;
 use crate::model::time::Span;
@@ -37,6 +37,7 @@ pub struct Input<'a> {
     pub cost: &'a cost_explorer::Config,
     /// AWS Budgets are read too.
     pub imports_budgets: bool,
+    pub prices: &'a price_list::Config,
     pub every: Every,
     /// Monthly cap.
     pub cap: Usd,
@@ -82,7 +83,7 @@ pub struct Plan {
 /// One operation of one source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// `cost`, `usage` or `inventory`.
+    /// `cost`, `usage`, `inventory` or `prices`.
     pub source: &'static str,
     /// View of the bill, or service; `lambda slow` for its slow metrics.
     pub what: String,
@@ -113,6 +114,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let mut rows = cost_rows(input);
     rows.extend(usage_rows(input));
     rows.extend(calls::inventory_rows(input));
+    rows.extend(price_row(input));
     let monthly_cost_usd = rows.iter().map(|row| row.usd).sum();
     Plan {
         estate: input.estate.clone(),
@@ -179,6 +181,20 @@ fn cost_rows(input: &Input<'_>) -> Vec<Row> {
     }
     rows.sort_by_key(|row| row.priority);
     rows
+}
+
+/// The price list, where it is read.
+fn price_row(input: &Input<'_>) -> Option<Row> {
+    input.prices.price_list.then(|| Row {
+        source: "prices",
+        what: "price_list".to_owned(),
+        operation: price_list::OPERATION,
+        priority: Priority::Optional,
+        calls: monthly(input.estate.price_calls, input.prices.every),
+        units: 0,
+        unit: "",
+        usd: Usd::ZERO,
+    })
 }
 
 /// Pages of one reading of a view.
@@ -310,6 +326,7 @@ mod tests {
             usage: &cloudwatch::Config::default(),
             cost: &cost_explorer::Config::default(),
             imports_budgets: false,
+            prices: &price_list::Config::default(),
             every: Every::default(),
             cap: usd(cap),
         })
@@ -363,6 +380,7 @@ mod tests {
                 },
                 cost: &cost_explorer::Config { views: Vec::new(), ..Default::default() },
                 imports_budgets: false,
+                prices: &price_list::Config::default(),
                 every: Every { usage: Span::hours(1), ..Every::default() },
                 cap: usd("100"),
             })
@@ -387,6 +405,7 @@ mod tests {
                 usage: &cloudwatch::Config::default(),
                 cost: &cost_explorer::Config { selections, ..Default::default() },
                 imports_budgets: false,
+                prices: &price_list::Config::default(),
                 every: Every::default(),
                 cap: usd(cap),
             })
@@ -418,11 +437,14 @@ mod tests {
         }
     }
 
+    const EVERY_DUTY: [policy::Duty; 2] = [policy::BUDGETS, policy::PRICE_LIST];
+
     #[test]
     fn the_whole_policy_reads_only_and_fits_into_one() {
         let services: Vec<_> =
             SERVICES.iter().map(|service| (service.name, service.iam_actions)).collect();
-        let policies = policy::policies(&crate::aws::Config::default(), &services, true, None);
+        let policies =
+            policy::policies(&crate::aws::Config::default(), &services, &EVERY_DUTY, None);
         let document = &policies[0].document;
         for statement in document["Statement"].as_array().unwrap() {
             for action in statement["Action"].as_array().unwrap() {

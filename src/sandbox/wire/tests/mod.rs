@@ -5,6 +5,7 @@ mod costs;
 mod faults;
 mod inventory;
 mod metrics;
+mod pricing;
 mod sessions;
 
 use std::sync::Arc;
