@@ -1,7 +1,7 @@
 //! What stands around a region's functions and is asked once for all of them: event source mappings,
 //! published versions, the quota for code, who shares a log group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_lambda::types::EventSourceMappingConfiguration;
 
@@ -15,6 +15,9 @@ pub(super) struct Around {
     pub(super) event_sources: Option<BTreeMap<String, EventSources>>,
     /// By function: published versions, and the size of their code.
     pub(super) published: BTreeMap<String, (i64, i64)>,
+    /// Functions whose provisioned concurrency Application Auto Scaling changes; `None` when they
+    /// could not be listed.
+    pub(super) autoscaled: Option<BTreeSet<String>>,
     /// Functions by log group.
     pub(super) writers: BTreeMap<String, i64>,
     /// Code of the account in the region, and its quota, in bytes.
@@ -39,6 +42,7 @@ impl Around {
             function.event_sources_disabled = Some(sources.disabled);
             function.event_sources_of_one = Some(sources.of_one);
         }
+        function.provisioned_autoscaled = self.autoscaled.as_ref().map(|all| all.contains(name));
         let (versions, bytes) = self.published.get(name).copied().unwrap_or_default();
         let all = bytes + function.code_bytes.unwrap_or_default();
         function.versions = Some(versions);
@@ -54,6 +58,15 @@ impl Around {
 /// Both are sizes, far below 2^53.
 fn ratio(part: i64, of: i64) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
+}
+
+/// The functions among scaling targets: `function:name:alias`.
+pub(super) fn autoscaled<'a>(targets: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
+    targets
+        .into_iter()
+        .filter_map(|target| target.strip_prefix("function:")?.split(':').next())
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 /// Counts the mappings of each function.
@@ -82,6 +95,12 @@ pub(super) fn event_sources(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scaling_target_is_an_alias_of_a_function() {
+        let targets = ["function:pay:live".to_owned(), "cluster/other".to_owned()];
+        assert_eq!(autoscaled(&targets), BTreeSet::from(["pay".to_owned()]));
+    }
 
     #[test]
     fn mappings_count_for_the_function_behind_an_alias_and_fifo_queues_keep_their_order() {

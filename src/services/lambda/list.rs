@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use aws_sdk_cloudwatchlogs::types::LogGroup;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::types::{
@@ -12,12 +13,13 @@ use aws_sdk_lambda::types::{
 use jiff::Timestamp;
 
 use super::LambdaFunction;
-use super::around::{Around, EVENT_SOURCES, event_sources};
+use super::around::{Around, EVENT_SOURCES, autoscaled, event_sources};
 use crate::aws::{self, Scope};
 use crate::model::Resource;
 use crate::services::listing::{
     Found, Gap, Gaps, Inventory, each, every_page, list_failed, listed, resource, text,
 };
+use crate::services::scaling;
 
 const LIST_FUNCTIONS: &str = "lambda:ListFunctions";
 const PROVISIONED: &str = "lambda:ListProvisionedConcurrencyConfigs";
@@ -37,7 +39,7 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
         Ok(functions) => {
             let (log_groups, gaps) = log_groups(&scope.logs(), &functions.latest).await;
             inventory.gaps.extend(gaps);
-            let (around, gaps) = around(&client, &functions).await;
+            let (around, gaps) = around(scope, &client, &functions).await;
             inventory.gaps.extend(gaps);
             let found = each(&functions.latest, |function| {
                 found(scope, &client, function, &log_groups, &around)
@@ -76,7 +78,7 @@ async fn functions(client: &Client) -> Result<Functions, Gap> {
 }
 
 /// What is asked once for all functions of the region.
-async fn around(client: &Client, functions: &Functions) -> (Around, Vec<Gap>) {
+async fn around(scope: &Scope, client: &Client, functions: &Functions) -> (Around, Vec<Gap>) {
     let mut gaps = Gaps::of("");
     let mut around = Around::default();
     if functions.latest.is_empty() {
@@ -94,7 +96,13 @@ async fn around(client: &Client, functions: &Functions) -> (Around, Vec<Gap>) {
         around.code_bytes = settings.account_usage().map(|usage| usage.total_code_size());
         around.code_quota = settings.account_limit().map(|limit| limit.total_code_size());
     }
-    (around, gaps.into_vec())
+    let mut gaps = gaps.into_vec();
+    let dimension = ScalableDimension::LambdaFunctionProvisionedConcurrency;
+    match scaling::targets(scope, ServiceNamespace::Lambda, &dimension).await {
+        Ok(targets) => around.autoscaled = Some(autoscaled(targets.keys())),
+        Err(gap) => gaps.push(gap),
+    }
+    (around, gaps)
 }
 
 /// The log groups of `functions`, by name: all default ones at once, then the others one by one.

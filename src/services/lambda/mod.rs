@@ -55,6 +55,8 @@ crate::kind! {
         provisioned_concurrency: Int ["executions"],
         /// Aliases and versions that hold it, comma-separated.
         provisioned_aliases: Text,
+        /// Application Auto Scaling changes the provisioned concurrency, by schedule or by use.
+        provisioned_autoscaled: Bool,
         /// Reserved concurrency, which is free; null when it is not set.
         reserved_concurrency: Int ["executions"],
         /// CloudWatch log group it writes to.
@@ -82,6 +84,7 @@ pub const SERVICE: Service = Service {
         "lambda:ListTags",
         "lambda:ListEventSourceMappings",
         "lambda:GetAccountSettings",
+        "application-autoscaling:DescribeScalableTargets",
         "logs:DescribeLogGroups",
     ],
     list: |scope, now| Box::pin(list::list(scope, now)),

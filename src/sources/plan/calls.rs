@@ -57,6 +57,7 @@ const CALLS: &[(&str, &str, Per)] = &[
     ("lambda", "lambda:ListTags", each("lambda_functions")),
     ("lambda", "lambda:ListEventSourceMappings", page("lambda_functions", 100)),
     ("lambda", "lambda:GetAccountSettings", page("lambda_functions", u64::MAX)),
+    ("lambda", "application-autoscaling:DescribeScalableTargets", page("lambda_functions", 50)),
     ("lambda", "logs:DescribeLogGroups", page("lambda_functions", 50)),
     ("rds", "rds:DescribeDBInstances", page("rds_instances", 100)),
     ("rds", "rds:DescribeDBClusters", page("rds_clusters", 100)),

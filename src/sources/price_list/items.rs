@@ -214,6 +214,8 @@ fn s3(product: &Product) -> Option<Named> {
         "TimedStorage-INT-FA-ByteHrs" => named("s3.intelligent-fa-gib-month", GibMonth),
         "TimedStorage-INT-IA-ByteHrs" => named("s3.intelligent-ia-gib-month", GibMonth),
         "TimedStorage-INT-AIA-ByteHrs" => named("s3.intelligent-aia-gib-month", GibMonth),
+        "TimedStorage-INT-AA-ByteHrs" => named("s3.intelligent-aa-gib-month", GibMonth),
+        "TimedStorage-INT-DAA-ByteHrs" => named("s3.intelligent-daa-gib-month", GibMonth),
         "TimedStorage-SIA-ByteHrs" => named("s3.standard-ia-gib-month", GibMonth),
         "TimedStorage-ZIA-ByteHrs" => named("s3.one-zone-ia-gib-month", GibMonth),
         "TimedStorage-GIR-ByteHrs" => named("s3.glacier-ir-gib-month", GibMonth),

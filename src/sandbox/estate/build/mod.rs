@@ -4,10 +4,12 @@
 mod emr;
 mod emr_serverless;
 mod lambda;
+mod lambda_cast;
 mod msk;
 mod rds;
 mod rds_cast;
 mod s3;
+mod s3_cast;
 mod shared;
 
 use jiff::Timestamp;

@@ -46,6 +46,16 @@ fn plain(request: &Request) -> Reply {
         Reply::json(json!({ "Tags": {} }))
     } else if operation == "GET /2015-03-31/event-source-mappings" {
         Reply::json(json!({ "EventSourceMappings": [] }))
+    } else if operation == "DescribeScalableTargets" {
+        Reply::json(json!({ "ScalableTargets": [{
+            "ServiceNamespace": "lambda",
+            "ResourceId": "function:scoring:live",
+            "ScalableDimension": "lambda:function:ProvisionedConcurrency",
+            "MinCapacity": 1,
+            "MaxCapacity": 10,
+            "RoleARN": "arn",
+            "CreationTime": 1_750_000_000,
+        }] }))
     } else if operation == "GET /2016-08-19/account-settings" {
         Reply::json(json!({
             "AccountLimit": { "TotalCodeSize": 80_530_636_800_i64 },
@@ -179,6 +189,7 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
         "modified_at": "2025-06-01T08:00:00Z",
         "package_type": "Image",
         "provisioned_aliases": "",
+        "provisioned_autoscaled": "false",
         "provisioned_concurrency": "0",
         "snap_start": "true",
         "timeout_seconds": "30",
@@ -206,6 +217,7 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
         "modified_at": "2025-06-01T08:00:00Z",
         "package_type": "Zip",
         "provisioned_aliases": "",
+        "provisioned_autoscaled": "false",
         "provisioned_concurrency": "0",
         "runtime": "python3.12",
         "snap_start": "false",
@@ -227,6 +239,7 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
         "log_group_functions": "1",
         "managed_instances": "false",
         "provisioned_aliases": "",
+        "provisioned_autoscaled": "false",
         "provisioned_concurrency": "0",
         "snap_start": "false",
         "versions": "0"
@@ -251,6 +264,7 @@ async fn functions_are_listed_with_their_concurrency_tags_and_logs_over_all_page
         "modified_at": "2025-06-01T08:00:00Z",
         "package_type": "Zip",
         "provisioned_aliases": "7,live",
+        "provisioned_autoscaled": "true",
         "provisioned_concurrency": "14",
         "reserved_concurrency": "50",
         "runtime": "python3.12",
@@ -278,6 +292,7 @@ async fn what_is_denied_of_a_function_is_unknown() {
             ("logs:DescribeLogGroups", "", "denied"),
             ("lambda:ListEventSourceMappings", "", "denied"),
             ("lambda:GetAccountSettings", "", "denied"),
+            ("application-autoscaling:DescribeScalableTargets", "", "denied"),
             ("lambda:ListProvisionedConcurrencyConfigs", "scoring", "denied"),
             ("lambda:GetFunctionConcurrency", "scoring", "denied"),
             ("lambda:ListTags", "scoring", "denied"),
