@@ -154,7 +154,7 @@ pub struct History {
 }
 
 #[derive(Debug, Args)]
-struct By {
+pub(super) struct By {
     /// Who says so [default: $USER]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
@@ -170,7 +170,7 @@ impl By {
     }
 }
 
-fn span(text: &str) -> Result<Span, String> {
+pub(super) fn span(text: &str) -> Result<Span, String> {
     text.parse()
 }
 
@@ -184,17 +184,7 @@ pub fn run(command: &Command) -> Result<End, Failure> {
             give(&it.config, &it.alert, &act, &it.by, it.json)
         }
         Command::Snooze(it) => {
-            if it.reason.trim().is_empty() {
-                return Err(Misuse("a snooze needs a reason".to_owned()).into());
-            }
-            let now = super::now();
-            let length = it.length.map(|length| SignedDuration::try_from(length.duration()));
-            let until = match (it.until, length) {
-                (Some(until), _) => until,
-                (None, Some(Ok(length))) => now + length,
-                _ => return Err(Misuse("a snooze must end".to_owned()).into()),
-            };
-            let act = Act::Snooze { until, reason: it.reason.trim().to_owned() };
+            let act = snooze(it.length, it.until, &it.reason)?;
             give(&it.config, &it.alert, &act, &it.by, it.json)
         }
         Command::Dismiss(it) => {
@@ -202,6 +192,24 @@ pub fn run(command: &Command) -> Result<End, Failure> {
             give(&it.config, &it.alert, &act, &it.by, it.json)
         }
     }
+}
+
+/// A snooze for a time or until an instant.
+pub(super) fn snooze(
+    length: Option<Span>,
+    until: Option<Timestamp>,
+    reason: &str,
+) -> Result<Act, Misuse> {
+    if reason.trim().is_empty() {
+        return Err(Misuse("a snooze needs a reason".to_owned()));
+    }
+    let length = length.map(|length| SignedDuration::try_from(length.duration()));
+    let until = match (until, length) {
+        (Some(until), _) => until,
+        (None, Some(Ok(length))) => super::now() + length,
+        _ => return Err(Misuse("a snooze must end".to_owned())),
+    };
+    Ok(Act::Snooze { until, reason: reason.trim().to_owned() })
 }
 
 /// The incident that somebody names: by `inc_12`, `12` or its key.
@@ -409,7 +417,13 @@ fn line(event: &IncidentEvent) -> String {
 }
 
 /// Gives an answer, also beside a running daemon.
-fn give(path: &ConfigPath, alert: &str, act: &Act, by: &By, as_json: bool) -> Result<End, Failure> {
+pub(super) fn give(
+    path: &ConfigPath,
+    alert: &str,
+    act: &Act,
+    by: &By,
+    as_json: bool,
+) -> Result<End, Failure> {
     let by = by.name()?;
     let config = path.load()?;
     let state = beside(&config)?;

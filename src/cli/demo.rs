@@ -1,6 +1,6 @@
 //! `centime demo`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -293,7 +293,7 @@ fn shown(summary: &Summary, records: &[FindingRecord]) -> String {
         "\nA bank's data platform, read in {:.1} s: {} resources in 3 accounts and 3 regions.\n\n",
         summary.seconds, summary.resources
     );
-    text.push_str(&findings::table(&records[..records.len().min(SHOWN)], false));
+    text.push_str(&findings::table(&records[..records.len().min(SHOWN)], &BTreeMap::new(), false));
     if records.len() > SHOWN {
         text.push_str(&format!("\n{:>12}  {} more: centime findings", "…", records.len() - SHOWN));
     }

@@ -1,20 +1,48 @@
 //! `centime findings`
 
-use clap::Args;
+use std::collections::BTreeMap;
+
 use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
 
+use super::alerts::{By, give, snooze, span};
 use super::{ConfigPath, End, Failure, Misuse, note, open_store, print, print_json};
+use crate::insights::alerts::{Act, said};
 use crate::insights::rules;
-use crate::model::Usd;
-use crate::model::finding::{FindingRecord, FindingStatus};
+use crate::model::finding::{
+    ExcludedFinding, FindingEvent, FindingRecord, FindingStatus, FindingStep,
+};
+use crate::model::incident::{Happening, IncidentEvent};
+use crate::model::time::Span;
+use crate::model::{Incident, Usd};
+use crate::publishers::words::clean;
 use crate::services::SERVICES;
+use crate::store::State;
 
-/// List what could be saved, the largest saving first
+/// List what could be saved, the largest saving first; show one, and answer it
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  centime findings --service rds --environment dev\n  centime findings --rule rds-idle --long\n\nIt reads what the last cycle kept, and calls nothing."
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  centime findings --service rds --environment dev\n  centime findings --rule rds-idle --long\n  centime findings show rds-idle-4f0c2e9b1a77\n\nIt reads what the last cycle kept, and calls nothing."
 )]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Show(Show),
+    Ack(Ack),
+    Snooze(Snooze),
+    Dismiss(Dismiss),
+}
+
+#[derive(Debug, Args)]
+struct List {
     #[command(flatten)]
     config: ConfigPath,
     /// Only of this rule
@@ -32,9 +60,89 @@ pub struct Arguments {
     /// Resolved ones too
     #[arg(long)]
     all: bool,
+    /// What is left alone instead, and why
+    #[arg(long, conflicts_with_all = ["all", "long"])]
+    excluded: bool,
     /// With evidence and action
     #[arg(long, short)]
     long: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tell the whole story of one: what it is, what decided, who answered, how it ended
+#[derive(Debug, Args)]
+#[command(after_help = "Example: centime findings show rds-idle-4f0c2e9b1a77")]
+struct Show {
+    #[command(flatten)]
+    config: ConfigPath,
+    /// Its id
+    id: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Say that somebody works on it
+#[derive(Debug, Args)]
+#[command(after_help = "Example: centime findings ack rds-idle-4f0c2e9b1a77 --note 'ticket 1234'")]
+struct Ack {
+    #[command(flatten)]
+    config: ConfigPath,
+    /// Its id
+    id: String,
+    /// A word for those who read it
+    #[arg(long)]
+    note: Option<String>,
+    #[command(flatten)]
+    by: By,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Put it off: out of the sums and messages until then
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: centime findings snooze rds-idle-4f0c2e9b1a77 --for 30d --reason 'migration in March'"
+)]
+struct Snooze {
+    #[command(flatten)]
+    config: ConfigPath,
+    /// Its id
+    id: String,
+    /// How long, such as 7d
+    #[arg(long = "for", value_name = "LENGTH", value_parser = span, required_unless_present = "until", conflicts_with = "until")]
+    length: Option<Span>,
+    /// Until when, such as 2026-03-01T08:30:00Z
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<Timestamp>,
+    /// Why
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    by: By,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Say that it is not useful: out of the sums and messages until it is over
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: centime findings dismiss rds-idle-4f0c2e9b1a77 --reason 'standby of the ledger'\n\nFor good, and with a reason that everybody sees: rules.exclusions, or the tag centime:exclude."
+)]
+struct Dismiss {
+    #[command(flatten)]
+    config: ConfigPath,
+    /// Its id
+    id: String,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    by: By,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -46,9 +154,28 @@ fn services() -> PossibleValuesParser {
 }
 
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
+    match &arguments.command {
+        None => list(&arguments.list),
+        Some(Command::Show(it)) => show(it),
+        Some(Command::Ack(it)) => {
+            let act = Act::Acknowledge { note: it.note.clone() };
+            answer(&it.config, &it.id, &act, &it.by, it.json)
+        }
+        Some(Command::Snooze(it)) => {
+            let act = snooze(it.length, it.until, &it.reason)?;
+            answer(&it.config, &it.id, &act, &it.by, it.json)
+        }
+        Some(Command::Dismiss(it)) => {
+            let act = Act::Dismiss { reason: it.reason.clone() };
+            answer(&it.config, &it.id, &act, &it.by, it.json)
+        }
+    }
+}
+
+fn list(arguments: &List) -> Result<End, Failure> {
     let config = arguments.config.load()?;
-    let store = open_store(&config)?;
-    let mut records = store.state.findings()?;
+    let state = open_store(&config)?.state;
+    let mut records = state.findings()?;
     let kept = records.len();
     if let Some(id) = &arguments.rule
         && records.iter().all(|record| record.finding.rule != *id)
@@ -60,6 +187,16 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             |near| format!("did you mean `{near}`?"),
         );
         return Err(Misuse(format!("there is no rule `{id}`; {help}")).into());
+    }
+    if arguments.excluded {
+        let mut excluded = state.excluded_findings()?;
+        excluded.retain(|it| arguments.rule.as_ref().is_none_or(|rule| it.rule == *rule));
+        if arguments.json {
+            print_json(&excluded)?;
+        } else {
+            print(excluded_table(&excluded))?;
+        }
+        return Ok(End::Done);
     }
     let is = |wanted: &Option<String>, found: Option<&str>| {
         wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
@@ -78,10 +215,13 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
         };
         rank(b).cmp(&rank(a)).then_with(|| a.finding.id.cmp(&b.finding.id))
     });
+    let answers = state.finding_answers()?;
     if arguments.json {
-        print_json(&records.iter().map(json).collect::<Vec<_>>())?;
+        let found: Vec<_> =
+            records.iter().map(|it| json(it, answers.get(&it.finding.id))).collect();
+        print_json(&found)?;
     } else {
-        print(table(&records, arguments.long))?;
+        print(table(&records, &answers, arguments.long))?;
         if records.is_empty() && kept > 0 {
             note(format!("{kept} findings are kept, resolved ones included; none is of this kind"));
         }
@@ -89,18 +229,35 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     Ok(End::Done)
 }
 
+/// How a finding stands: what people said to it while it is open.
+fn status(record: &FindingRecord, answer: Option<&Incident>) -> &'static str {
+    match (record.status, answer) {
+        (FindingStatus::Open, Some(answer)) => answer.status.as_str(),
+        (status, _) => status.as_str(),
+    }
+}
+
 /// A finding with its life, flat.
-fn json(record: &FindingRecord) -> serde_json::Value {
+fn json(record: &FindingRecord, answer: Option<&Incident>) -> serde_json::Value {
     let mut value = serde_json::to_value(&record.finding).unwrap_or_default();
-    value["status"] = record.status.as_str().into();
+    value["status"] = status(record, answer).into();
     value["opened_at"] = record.opened_at.to_string().into();
     value["updated_at"] = record.updated_at.to_string().into();
     value["resolved_at"] = record.resolved_at.map(|at| at.to_string()).into();
+    value["resolution"] = serde_json::to_value(&record.resolution).unwrap_or_default();
+    let silence = answer.and_then(|answer| answer.silence.as_ref());
+    value["answered_by"] = silence.map(|it| it.by.clone()).into();
+    value["answered_until"] = silence.and_then(|it| it.until).map(|at| at.to_string()).into();
+    value["answered_why"] = silence.and_then(|it| it.reason.clone()).into();
     value
 }
 
 /// Findings as a table with its sum.
-pub(super) fn table(records: &[FindingRecord], long: bool) -> String {
+pub(super) fn table(
+    records: &[FindingRecord],
+    answers: &BTreeMap<String, Incident>,
+    long: bool,
+) -> String {
     if records.is_empty() {
         return "nothing was found".to_owned();
     }
@@ -108,12 +265,15 @@ pub(super) fn table(records: &[FindingRecord], long: bool) -> String {
         "{:>12}  {:24} {:28} {:14} {:6} {:10} {:6}",
         "USD/month", "rule", "resource", "region", "env", "team", "risk"
     )];
-    let mut total = Usd::ZERO;
+    let (mut total, mut silent) = (Usd::ZERO, 0);
     for record in records {
         let finding = &record.finding;
+        let answer = answers.get(&finding.id);
+        let is_silent = answer.is_some_and(|answer| answer.status.is_silent());
+        silent += usize::from(is_silent);
         let saving = match finding.monthly_saving {
             Some(saving) if finding.counted => {
-                if record.status == FindingStatus::Open {
+                if record.status == FindingStatus::Open && !is_silent {
                     total += saving;
                 }
                 saving.to_string()
@@ -122,15 +282,18 @@ pub(super) fn table(records: &[FindingRecord], long: bool) -> String {
             Some(saving) => format!("({saving})"),
             None => "-".to_owned(),
         };
+        let status = match status(record, answer) {
+            "open" => String::new(),
+            status => format!(" {status}"),
+        };
         lines.push(format!(
-            "{saving:>12}  {:24} {:28} {:14} {:6} {:10} {:6}{}",
+            "{saving:>12}  {:24} {:28} {:14} {:6} {:10} {:6}{status}",
             finding.rule,
             finding.resource_name,
             finding.region,
             finding.environment.as_deref().unwrap_or("-"),
             finding.team.as_deref().unwrap_or("-"),
             finding.risk,
-            if record.status == FindingStatus::Resolved { " resolved" } else { "" },
         ));
         if long {
             let facts: Vec<_> = finding
@@ -151,5 +314,202 @@ pub(super) fn table(records: &[FindingRecord], long: bool) -> String {
     lines.push(format!(
         "{total:>12}  in all, at list price; in brackets: alternatives, which do not add up; -: no price is known"
     ));
+    if silent > 0 {
+        lines.push(format!("{:>12}  snoozed or dismissed, and not in the sum: {silent}", ""));
+    }
+    lines.join("\n")
+}
+
+/// What is left alone, with the reasons.
+fn excluded_table(excluded: &[ExcludedFinding]) -> String {
+    if excluded.is_empty() {
+        return "nothing is left alone".to_owned();
+    }
+    let mut lines = vec![format!(
+        "{:>12}  {:24} {:28} {:14}  {}",
+        "USD/month", "rule", "resource", "region", "why"
+    )];
+    lines.extend(excluded.iter().map(|it| {
+        let saving = it.monthly_saving.map_or_else(|| "-".to_owned(), |usd| usd.to_string());
+        format!(
+            "{saving:>12}  {:24} {:28} {:14}  {}",
+            it.rule,
+            it.resource_name,
+            it.region,
+            clean(&it.reason)
+        )
+    }));
+    lines.join("\n")
+}
+
+/// The finding of that id.
+fn named(state: &State, id: &str) -> Result<FindingRecord, Failure> {
+    let found = state.read(|tx| tx.finding(id))?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let records = state.findings()?;
+    let near = crate::yaml::nearest(id, records.iter().map(|it| it.finding.id.as_str()));
+    let help = near.map_or_else(
+        || "`centime findings --long` shows ids".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Err(Misuse(format!("there is no finding `{id}`; {help}")).into())
+}
+
+fn answer(
+    config: &ConfigPath,
+    id: &str,
+    act: &Act,
+    by: &By,
+    as_json: bool,
+) -> Result<End, Failure> {
+    let state = open_store(&config.load()?)?.state;
+    let record = named(&state, id)?;
+    if record.status == FindingStatus::Resolved {
+        return Err(Misuse(format!("{id} is resolved already")).into());
+    }
+    if !record.finding.counted && record.finding.monthly_saving.is_some() {
+        let counted = others(&state, &record)?.into_iter().find(|it| it.finding.counted);
+        let of = counted.map_or(String::new(), |it| format!(": answer {}", it.finding.id));
+        return Err(Misuse(format!("{id} is an alternative to the finding that counts{of}")).into());
+    }
+    give(config, &said::finding_key(id), act, by, as_json)
+}
+
+/// The other open findings on the same resource.
+fn others(state: &State, record: &FindingRecord) -> Result<Vec<FindingRecord>, Failure> {
+    let same = |other: &FindingRecord| {
+        let (a, b) = (&record.finding, &other.finding);
+        a.id != b.id
+            && (&a.kind, &a.account, &a.region, &a.resource_id)
+                == (&b.kind, &b.account, &b.region, &b.resource_id)
+    };
+    Ok(state.open_findings()?.into_iter().filter(same).collect())
+}
+
+fn show(arguments: &Show) -> Result<End, Failure> {
+    let state = open_store(&arguments.config.load()?)?.state;
+    let record = named(&state, &arguments.id)?;
+    let answer = state.finding_answers()?.remove(&record.finding.id);
+    let history = history(&state, &record)?;
+    let others = others(&state, &record)?;
+    if arguments.json {
+        let mut value = json(&record, answer.as_ref());
+        value["history"] = history
+            .iter()
+            .map(|(at, what)| serde_json::json!({ "at": at.to_string(), "what": what }))
+            .collect();
+        value["alternatives"] =
+            others.iter().map(|it| serde_json::Value::from(it.finding.id.as_str())).collect();
+        print_json(&value)?;
+    } else {
+        print(story(&record, answer.as_ref(), &others, &history))?;
+    }
+    Ok(End::Done)
+}
+
+/// What happened to it, the oldest first: by the rules, and by people.
+fn history(state: &State, record: &FindingRecord) -> Result<Vec<(Timestamp, String)>, Failure> {
+    let id = &record.finding.id;
+    let mut history: Vec<(Timestamp, String)> = state
+        .finding_events(Some(id))?
+        .iter()
+        .map(|event| (event.at, step(event, record)))
+        .collect();
+    let key = said::finding_key(id);
+    for incident in state.incidents()?.iter().filter(|it| it.alert.key == key) {
+        for event in state.incident_events(Some(incident.id))? {
+            history.extend(said_by(&event).map(|what| (event.at, what)));
+        }
+    }
+    history.sort_by_key(|(at, _)| *at);
+    Ok(history)
+}
+
+fn step(event: &FindingEvent, record: &FindingRecord) -> String {
+    let saving = event
+        .monthly_saving
+        .map_or_else(|| "saving not known".to_owned(), |usd| format!("{usd} USD a month"));
+    match event.what {
+        FindingStep::Opened => format!("found: {saving}"),
+        FindingStep::Revalued => format!("would now save {saving}"),
+        FindingStep::Resolved => {
+            let why = record.resolution.as_ref().filter(|_| record.resolved_at == Some(event.at));
+            why.map_or_else(
+                || "resolved".to_owned(),
+                |why| format!("resolved: {}", clean(&why.to_string())),
+            )
+        }
+    }
+}
+
+/// What a person did.
+fn said_by(event: &IncidentEvent) -> Option<String> {
+    let by = event.by.as_ref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
+    let word = event.word.as_ref().map(|word| format!(": {}", clean(word))).unwrap_or_default();
+    let until = event.until.map(|until| format!(" until {until}")).unwrap_or_default();
+    Some(match event.what {
+        Happening::Acknowledged => format!("acknowledged{by}{word}"),
+        Happening::Snoozed => format!("snoozed{by}{until}{word}"),
+        Happening::SnoozeOver => "the snooze is over".to_owned(),
+        Happening::Dismissed => format!("dismissed{by}{word}"),
+        _ => return None,
+    })
+}
+
+/// The whole story, for a person.
+fn story(
+    record: &FindingRecord,
+    answer: Option<&Incident>,
+    others: &[FindingRecord],
+    history: &[(Timestamp, String)],
+) -> String {
+    let finding = &record.finding;
+    let mut lines = vec![clean(&finding.title), clean(&finding.why), String::new()];
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            lines.push(format!("{name:20} {}", clean(&value)));
+        }
+    };
+    add("id", Some(finding.id.clone()));
+    add("rule", Some(finding.rule.clone()));
+    let silence = answer.and_then(|answer| answer.silence.as_ref());
+    let silence = silence.map(|it| {
+        let until = it.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let why = it.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!(", by {}{until}{why}", it.by)
+    });
+    add("status", Some(format!("{}{}", status(record, answer), silence.unwrap_or_default())));
+    add("resource", Some(format!("{} ({})", finding.resource_name, finding.kind)));
+    add("resource id", Some(finding.resource_id.clone()).filter(|id| *id != finding.resource_name));
+    add("account, region", Some(format!("{}, {}", finding.account, finding.region)));
+    add("environment", finding.environment.clone());
+    add("team", finding.team.clone());
+    add("owner", finding.owner.clone());
+    let counted = if finding.counted { "" } else { ", an alternative that is not counted" };
+    add(
+        "would save",
+        Some(finding.monthly_saving.map_or_else(
+            || "not known: there is no price for it".to_owned(),
+            |usd| format!("{usd} USD a month at list price{counted}"),
+        )),
+    );
+    add("risk, effort", Some(format!("{}, {}", finding.risk, finding.effort)));
+    add("what to do", Some(finding.action.clone()));
+    for fact in &finding.evidence {
+        add(&fact.name, Some(format!("{} {}", fact.value, fact.unit).trim().to_owned()));
+    }
+    for other in others {
+        let other = &other.finding;
+        let saving = other.monthly_saving.map(|usd| format!(", {usd} USD a month"));
+        add(
+            "instead of it",
+            Some(format!("{}: {}{}", other.id, other.title, saving.unwrap_or_default())),
+        );
+    }
+    lines.push(String::new());
+    lines
+        .extend(history.iter().map(|(at, what)| format!("{}  {what}", at.strftime("%F %H:%M:%S"))));
     lines.join("\n")
 }

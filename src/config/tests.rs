@@ -6,9 +6,10 @@ use crate::yaml::Content;
 const EXAMPLE: &str = include_str!("../../centime.example.yaml");
 
 /// Settings whose keys the operator chooses.
-const FREE_KEYS: [&str; 8] = [
+const FREE_KEYS: [&str; 9] = [
     "aws.limits",
     "tags.environment_aliases",
+    "rules.exclusions[].tags",
     "budgets.list[].months",
     "budgets.list[].tags",
     "slack.channels",
@@ -179,6 +180,7 @@ fn described() -> BTreeMap<String, (String, String)> {
             | "budgets.list"
             | "alerts.routes"
             | "alerts.known_events"
+            | "rules.exclusions"
             | "webhooks" => format!("{parent}[].{name}"),
             parent => format!("{parent}.{name}"),
         };

@@ -2,19 +2,21 @@
 
 use std::collections::HashSet;
 
+use datafusion::prelude::SessionContext;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::observe::rows;
 use super::{Daemon, Watch, Watched, alerts, prices, tell};
 use crate::insights::alerts::said;
-use crate::insights::rules::{self, Evaluation, Reads, Scene};
-use crate::model::finding::FindingRecord;
-use crate::model::time::{Span, day_of};
+use crate::insights::rules::{self, Evaluation, Reads, Rule, Scene};
+use crate::model::finding::{Change, FindingRecord, Resolution};
+use crate::model::time::{Day, Span, day_of};
 use crate::model::usage::Cadence;
-use crate::model::{Finding, Usd};
+use crate::model::{Finding, Usd, Value};
 use crate::services;
 use crate::store::state::FindingChanges;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, read_only_query};
 
 /// Rules that run longer are stuck.
 const LIMIT: Span = Span::minutes(30);
@@ -28,6 +30,8 @@ pub struct Judgement {
     pub resolved: usize,
     /// Pairs of rule and resource that could not be judged, because data is missing.
     pub unknown: usize,
+    /// Findings that the organisation leaves alone.
+    pub excluded: usize,
     /// What the open findings that count would save in a month, at list price.
     pub monthly_saving_usd: Usd,
     /// Rules that failed, with the reason.
@@ -64,6 +68,58 @@ fn key<'a>(rule: &'a str, account: &'a str, region: &'a str, resource: &'a str) 
     [rule, account, region, resource]
 }
 
+/// What became of a finding's resource: it as it was listed last before `day`, and as it is now.
+async fn ending(
+    tables: &SessionContext,
+    rule: &Rule,
+    finding: &Finding,
+    day: Day,
+) -> Result<Resolution, StoreError> {
+    let columns = rule.columns();
+    let quoted = |text: &str| text.replace('\'', "''");
+    let seen = async |days: &str, order: &str| -> Result<Option<Vec<Value>>, StoreError> {
+        let sql = format!(
+            "select {} from {} where account = '{}' and region = '{}' and resource_id = '{}' \
+             and day {days} date '{day}' order by day {order} limit 1",
+            columns.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "),
+            rule.kind.table,
+            quoted(&finding.account),
+            quoted(&finding.region),
+            quoted(&finding.resource_id)
+        );
+        Ok(rows(&read_only_query(tables, &sql).await?).next())
+    };
+    let (before, after) = (seen("<", "desc").await?, seen(">=", "desc").await?);
+    let Some(after) = after else { return Ok(Resolution::Removed) };
+    // Found and gone on the day of its first listing: there is nothing to compare with.
+    let Some(before) = before else { return Ok(Resolution::Otherwise) };
+    let changes: Vec<Change> = columns
+        .iter()
+        .zip(before.iter().zip(&after))
+        .filter(|(_, (before, after))| before != after)
+        .map(|(column, (before, after))| Change {
+            column: (*column).to_owned(),
+            before: shown(before),
+            after: shown(after),
+        })
+        .collect();
+    Ok(if changes.is_empty() { Resolution::Otherwise } else { Resolution::Changed { changes } })
+}
+
+/// A cell as a person reads it.
+fn shown(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Text(text) => text.clone(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Money(amount) => amount.to_string(),
+        Value::Time(at) => at.to_string(),
+        Value::Day(day) => day.to_string(),
+    })
+}
+
 impl Daemon {
     /// Evaluates the rules over the lake, and takes what they find into the state together with the
     /// message that tells it.
@@ -74,6 +130,7 @@ impl Daemon {
         self.forget_unwatched(&watched)?;
         let (evaluation, reads) = self.evaluate(watch, now).await?;
         let (changes, open) = self.keep_findings(watch, &watched, &evaluation, &reads, now)?;
+        self.explain_resolved(watch, &watched, &evaluation, now).await?;
         let errors: Vec<_> = evaluation
             .results
             .iter()
@@ -88,6 +145,7 @@ impl Daemon {
             updated: changes.updated.len(),
             resolved: changes.resolved.len(),
             unknown: evaluation.unknown.len(),
+            excluded: evaluation.excluded.len(),
             monthly_saving_usd: open
                 .iter()
                 .filter(|record| record.finding.counted)
@@ -121,6 +179,38 @@ impl Daemon {
             service.is_some_and(|service| !watched.contains(&(account, region, service)))
         };
         self.store.state.transaction(|tx| tx.forget_reads(is_gone))
+    }
+
+    /// Looks into what ended the findings that were resolved: now, or before a crash.
+    async fn explain_resolved(
+        &self,
+        watch: &Watch,
+        watched: &Watched,
+        evaluation: &Evaluation,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ended = self.store.state.read(|tx| tx.unexplained_findings())?;
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let tables = self.store.session(now, None).await?;
+        for record in ended {
+            let Finding { id, rule, account, region, service, .. } = &record.finding;
+            let excluded = evaluation.excluded.iter().find(|it| it.id == *id);
+            let resolution = if let Some(excluded) = excluded {
+                Resolution::Excluded { reason: excluded.reason.clone() }
+            } else if !watched.contains(&(account.clone(), region.clone(), service.clone())) {
+                Resolution::Unwatched
+            } else if let Some(rule) = watch.pack.rule(rule) {
+                let at = record.resolved_at.unwrap_or(now);
+                ending(&tables, rule, &record.finding, day_of(at)).await?
+            } else {
+                Resolution::RuleOff
+            };
+            tracing::info!(finding = id, %resolution, "a finding is resolved");
+            self.store.state.transaction(|tx| tx.explain_finding(id, &resolution))?;
+        }
+        Ok(())
     }
 
     async fn evaluate(
@@ -177,6 +267,7 @@ impl Daemon {
         let accounts = watch.account_names();
         let (changes, open, suppressions) = self.store.state.transaction(|tx| {
             let changes = tx.apply_findings(now, evaluation.findings.clone(), judged)?;
+            tx.keep_excluded(&evaluation.excluded)?;
             let open = tx.open_findings()?;
             let account = |id: &str| accounts.get(id).cloned().unwrap_or_else(|| id.to_owned());
             let said = said::of_findings(&open, settled_through, account);
@@ -188,5 +279,103 @@ impl Daemon {
         })?;
         self.count_suppressions(&suppressions);
         Ok((changes, open))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::insights::rules::Pack;
+    use crate::model::Resource;
+    use crate::model::finding::Level;
+    use crate::services::kind;
+
+    const NOW: &str = "2026-02-10T09:00:00Z";
+
+    /// A database of a class, in a state.
+    fn database(class: &str, state: &str) -> Resource {
+        let kind = kind("rds_instances").unwrap();
+        let cell = |name: &str| match name {
+            "instance_class" => Value::Text(class.to_owned()),
+            "multi_az" => Value::Bool(false),
+            _ => Value::Null,
+        };
+        Resource {
+            account: "111111111111".to_owned(),
+            region: "eu-west-1".to_owned(),
+            kind,
+            id: "orders'1".to_owned(),
+            name: "orders".to_owned(),
+            arn: None,
+            state: Some(state.to_owned()),
+            created_at: None,
+            tags: None,
+            details: kind.details.iter().map(|column| cell(column.name)).collect(),
+        }
+    }
+
+    fn finding() -> Finding {
+        let it = database("", "");
+        Finding {
+            id: "rds-overprov-compute-1".to_owned(),
+            rule: "rds-overprov-compute".to_owned(),
+            title: String::new(),
+            service: "rds".to_owned(),
+            kind: "rds_instances".to_owned(),
+            account: it.account,
+            region: it.region,
+            resource_id: it.id,
+            resource_name: it.name,
+            environment: None,
+            team: None,
+            owner: None,
+            monthly_saving: None,
+            counted: true,
+            evidence: Vec::new(),
+            action: String::new(),
+            why: String::new(),
+            risk: Level::Low,
+            effort: Level::Low,
+            price_grade: None,
+        }
+    }
+
+    /// What ended the finding, after these lists of the ninth and the tenth.
+    async fn ended(lists: [Vec<Resource>; 2]) -> Resolution {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("store: {{ directory: '{}' }}", directory.path().display());
+        let config = Config::parse("c.yaml", &text).unwrap();
+        let store = Store::open(&config.store, crate::daemon::tables(), 2).unwrap();
+        let now: Timestamp = NOW.parse().unwrap();
+        for (day, list) in ["2026-02-09", "2026-02-10"].into_iter().zip(lists) {
+            let kind = kind("rds_instances").unwrap();
+            let mut writer = store.lake.writer(kind.table).await.unwrap();
+            let (account, region) = ("111111111111", "eu-west-1");
+            let owned = crate::model::Ownership::default();
+            writer
+                .replace_resources(kind, (account, region, day.parse().unwrap()), &list, &owned)
+                .await
+                .unwrap();
+            writer.commit(now).await.unwrap();
+        }
+        let tables = store.session(now, None).await.unwrap();
+        let pack = Pack::builtin();
+        let rule = pack.rule("rds-overprov-compute").unwrap();
+        ending(&tables, rule, &finding(), day_of(now)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_ended_a_finding_is_read_from_the_lists_before_and_after() {
+        let is = |class: &str, state: &str| vec![database(class, state)];
+        let before = || is("db.r6g.xlarge", "available");
+        let smaller = ended([before(), is("db.r6g.large", "available")]).await;
+        assert_eq!(smaller.to_string(), "instance_class from db.r6g.xlarge to db.r6g.large");
+        let stopped = ended([before(), is("db.r6g.xlarge", "stopped")]).await;
+        assert_eq!(stopped.to_string(), "state from available to stopped");
+        assert_eq!(ended([before(), vec![]]).await, Resolution::Removed);
+        let same = ended([before(), before()]).await;
+        assert_eq!(same, Resolution::Otherwise);
+        assert!(smaller.is_done() && !same.is_done());
     }
 }

@@ -65,6 +65,7 @@ pub(super) fn note_evaluation(
             finding: result.finding,
             fine: result.fine,
             unknown: result.unknown,
+            excluded: result.excluded,
             error: u64::from(result.error.is_some()),
         })
         .collect();
@@ -197,6 +198,8 @@ impl Daemon {
             *savings.entry(record.finding.resource_id.clone()).or_default() +=
                 record.finding.monthly_saving.unwrap_or_default();
         }
+        let answers = self.store.state.finding_answers()?;
+        let answers = answers.into_iter().map(|(id, incident)| (id, incident.status)).collect();
         let inventory = observer.inventory(&savings, UTILIZATION_DAYS).await?;
         let newest = observer.newest_days().await?;
         let rows = observer.table_rows().await?;
@@ -206,7 +209,7 @@ impl Daemon {
         let restated = snapshot.cost.restated;
         snapshot.cost = snapshot::Cost { restated, ..cost };
         snapshot.inventory = inventory;
-        snapshot.findings.tally(&records, &rules, &accounts);
+        snapshot.findings.tally(&records, &answers, &rules, &accounts);
         for source in &mut snapshot.sources {
             source.newest_day = newest.get(source.name.as_str()).copied();
         }

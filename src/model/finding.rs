@@ -95,6 +95,113 @@ pub struct FindingRecord {
     /// When its evidence, saving or action last changed.
     pub updated_at: Timestamp,
     pub resolved_at: Option<Timestamp>,
+    /// What ended it, once that was looked into.
+    pub resolution: Option<Resolution>,
+}
+
+/// What ended a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum Resolution {
+    /// Its resource was changed in what the rule looks at.
+    Changed { changes: Vec<Change> },
+    /// Its resource is gone.
+    Removed,
+    /// The organisation left it alone from then on.
+    Excluded { reason: String },
+    /// Its rule was switched off, or taken out.
+    RuleOff,
+    /// Its account, region or service is not watched any more.
+    Unwatched,
+    /// Nobody changed the resource: what was measured of it, or a price, is not what it was.
+    Otherwise,
+}
+
+impl Resolution {
+    /// Whether somebody did something about it, so that a saving can be measured and claimed.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Changed { .. } | Self::Removed)
+    }
+}
+
+/// A column of a resource before and after a change; `None` where it had no value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub column: String,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+impl fmt::Display for Resolution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed { changes } => {
+                for (at, Change { column, before, after }) in changes.iter().enumerate() {
+                    let shown = |value: &Option<String>| value.clone().unwrap_or("nothing".into());
+                    let comma = if at > 0 { ", " } else { "" };
+                    write!(f, "{comma}{column} from {} to {}", shown(before), shown(after))?;
+                }
+                Ok(())
+            }
+            Self::Removed => f.write_str("the resource is gone"),
+            Self::Excluded { reason } => write!(f, "excluded: {reason}"),
+            Self::RuleOff => f.write_str("its rule is switched off"),
+            Self::Unwatched => f.write_str("it is not watched any more"),
+            Self::Otherwise => {
+                f.write_str("nobody changed it: what was measured or its price is not what it was")
+            }
+        }
+    }
+}
+
+/// A line of a finding's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FindingEvent {
+    pub finding: String,
+    pub at: Timestamp,
+    pub what: FindingStep,
+    /// The saving then; `None` where it was not known.
+    pub monthly_saving: Option<Usd>,
+}
+
+/// What the rules made of a finding; what people make of it is in its alert's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingStep {
+    /// Found, or found again after it was resolved.
+    Opened,
+    /// It would save another amount.
+    Revalued,
+    Resolved,
+}
+
+impl FindingStep {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Revalued => "revalued",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Opened, Self::Revalued, Self::Resolved].into_iter().find(|it| it.as_str() == text)
+    }
+}
+
+/// A finding that the organisation has decided to leave alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExcludedFinding {
+    pub id: String,
+    pub rule: String,
+    pub account: String,
+    pub region: String,
+    pub resource_id: String,
+    pub resource_name: String,
+    /// What it would save, as of a finding.
+    pub monthly_saving: Option<Usd>,
+    /// Why it is left alone.
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,7 +212,7 @@ pub enum FindingStatus {
 }
 
 impl FindingStatus {
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Resolved => "resolved",

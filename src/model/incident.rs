@@ -26,6 +26,11 @@ impl IncidentStatus {
     pub const ALL: [Self; 5] =
         [Self::Open, Self::Acknowledged, Self::Snoozed, Self::Dismissed, Self::Resolved];
 
+    /// Whether people do not want to hear of it now.
+    pub fn is_silent(self) -> bool {
+        matches!(self, Self::Snoozed | Self::Dismissed)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",

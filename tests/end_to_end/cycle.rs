@@ -248,3 +248,72 @@ fn killed_at_fifty_instants_nothing_is_lost() {
     };
     assert_eq!(sums(&centime), sums(&first));
 }
+
+/// People answer findings, leave some alone with a reason, and see how each ended.
+#[test]
+fn findings_are_answered_left_alone_and_explained() {
+    let sandbox = Sandbox::start(&["--days", "60"]);
+    let centime = Installation::new(&sandbox, "cost:\n  history_months: 0\n");
+    assert_eq!(centime.run(&["collect"]).status.code(), Some(0));
+    let found = |arguments: &[&str]| -> Vec<Value> {
+        let findings = centime.json(&[&["findings", "--json"], arguments].concat());
+        findings.as_array().unwrap().clone()
+    };
+    let said = |arguments: &[&str], code: i32| -> String {
+        let output = centime.run(arguments);
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        text
+    };
+    let all = found(&[]);
+    let is = |finding: &&Value, counted: bool| {
+        finding["counted"] == counted && finding["monthly_saving"].is_string()
+    };
+    let id = |counted: bool| all.iter().find(|it| is(it, counted)).unwrap()["id"].as_str().unwrap();
+    let (first, second) = (id(true), id(false));
+
+    let why = "migration in March";
+    let snooze = ["findings", "snooze", first, "--for", "30d", "--reason", why, "--by", "jo"];
+    assert!(said(&snooze, 0).contains("is snoozed until"));
+    let answered = found(&[]).into_iter().find(|it| it["id"] == first).unwrap();
+    assert_eq!(answered["status"], "snoozed");
+    assert_eq!((&answered["answered_by"], &answered["answered_why"]), (&"jo".into(), &why.into()));
+    assert!(said(&["findings"], 0).contains("snoozed or dismissed, and not in the sum: 1"));
+    let story = said(&["findings", "show", first], 0);
+    assert!(story.contains("  found: ") && story.contains(&format!(": {why}")), "{story}");
+    // An alternative is told with the one that counts; a slip of the pen with what was meant.
+    assert!(said(&["findings", "ack", second, "--by", "jo"], 2).contains("is an alternative to"));
+    assert!(said(&["findings", "show", &first[..first.len() - 1]], 2).contains(first));
+
+    // What is left alone is no finding, and is not forgotten.
+    let lambda = found(&["--service", "lambda"]);
+    assert!(lambda.len() > 3, "{}", lambda.len());
+    let path = centime.path().join("centime.yaml");
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    let with = |rules: &str| std::fs::write(&path, format!("{yaml}rules:\n{rules}")).unwrap();
+    with("  exclusions: [{ rules: [lambda-unsued], reason: x }]\n");
+    assert!(said(&["collect"], 2).contains("did you mean `lambda-unused`?"));
+    with("  exclusions:\n    - { rules: [lambda-*], reason: the platform team decides }\n");
+    assert_eq!(centime.run(&["collect"]).status.code(), Some(0));
+    assert_eq!(found(&["--service", "lambda"]).len(), 0);
+    let excluded = found(&["--excluded"]);
+    assert_eq!(excluded.len(), lambda.len());
+    assert!(excluded.iter().all(|it| it["reason"] == "the platform team decides"));
+    for ended in found(&["--service", "lambda", "--all"]) {
+        assert_eq!(ended["resolution"]["cause"], "excluded", "{ended:#}");
+        assert_eq!(ended["resolution"]["reason"], "the platform team decides");
+    }
+
+    // A rule that is switched off says so too.
+    let rule = all.iter().find(|it| it["service"] == "rds").unwrap()["rule"].as_str().unwrap();
+    with(&format!("  disabled: [{rule}]\n"));
+    assert_eq!(centime.run(&["collect"]).status.code(), Some(0));
+    for ended in found(&["--rule", rule, "--all"]) {
+        assert_eq!(ended["resolution"]["cause"], "rule_off", "{ended:#}");
+    }
+    assert_eq!(found(&["--service", "lambda"]).len(), lambda.len(), "found again");
+    let again = lambda[0]["id"].as_str().unwrap();
+    let story = said(&["findings", "show", again], 0);
+    assert_eq!(story.matches("  found: ").count(), 2, "{story}");
+}

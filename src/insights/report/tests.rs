@@ -47,6 +47,7 @@ fn leaf(month: Month, service: &str, usage_type: &str, quantity: &str, cost: &st
 pub fn finding(resource: &str, title: &str, saving: Option<&str>) -> FindingRecord {
     let opened_at = "2026-03-20T10:00:00Z".parse().unwrap();
     FindingRecord {
+        resolution: None,
         finding: crate::model::Finding {
             id: format!("rds-idle/{resource}"),
             rule: "rds-idle".to_owned(),

@@ -14,13 +14,15 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use super::compile::{Compiled, Compiler, Part, inputs, reason};
+use super::exclusions::{self, Exclusion};
 use super::pack::Pack;
 use super::rule::Rule;
 use super::wide::{Scene, Wide};
 use super::words::Cell;
 use crate::insights::prices::{LIST_PRICES, Price, PriceBook, shown};
-use crate::model::finding::{Evidence, Finding};
-use crate::model::{Kind, Usd};
+use crate::model::finding::{Evidence, ExcludedFinding, Finding};
+use crate::model::time::day_of;
+use crate::model::{Day, Kind, Usd};
 
 /// What all rules say.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -31,6 +33,8 @@ pub struct Evaluation {
     pub results: Vec<RuleResult>,
     /// What could not be judged, and for lack of what.
     pub unknown: Vec<Unknown>,
+    /// What would be findings, if they were not left alone.
+    pub excluded: Vec<ExcludedFinding>,
 }
 
 /// How many resources a rule said what of.
@@ -40,6 +44,7 @@ pub struct RuleResult {
     pub finding: u64,
     pub fine: u64,
     pub unknown: u64,
+    pub excluded: u64,
     /// Why the rule, or its kind, could not be evaluated.
     pub error: Option<String>,
 }
@@ -79,7 +84,7 @@ pub async fn evaluate(pack: &Pack, prices: &PriceBook, scene: &Scene<'_>) -> Eva
     }
     let mut evaluation = Evaluation::default();
     for (kind, rules) in by_kind.into_values() {
-        match judge_kind(kind, &rules, &prices, scene).await {
+        match judge_kind(kind, &rules, &prices, pack.exclusions(), scene).await {
             Ok(judged) => evaluation.add(judged),
             Err(error) => evaluation.results.extend(rules.iter().map(|rule| RuleResult {
                 rule: rule.id.clone(),
@@ -96,12 +101,14 @@ impl Evaluation {
     fn add(&mut self, other: Self) {
         self.findings.extend(other.findings);
         self.unknown.extend(other.unknown);
+        self.excluded.extend(other.excluded);
         for result in other.results {
             match self.results.iter_mut().find(|known| known.rule == result.rule) {
                 Some(known) => {
                     known.finding += result.finding;
                     known.fine += result.fine;
                     known.unknown += result.unknown;
+                    known.excluded += result.excluded;
                     known.error = known.error.take().or(result.error);
                 }
                 None => self.results.push(result),
@@ -116,6 +123,7 @@ impl Evaluation {
             .sort_by(|a, b| b.monthly_saving.cmp(&a.monthly_saving).then_with(|| a.id.cmp(&b.id)));
         self.results.sort_by(|a, b| a.rule.cmp(&b.rule));
         self.unknown.sort();
+        self.excluded.sort_by(|a, b| a.id.cmp(&b.id));
         let mut counted: HashSet<(String, String, String, String)> = HashSet::new();
         for finding in &mut self.findings {
             let resource = (
@@ -134,6 +142,7 @@ async fn judge_kind(
     kind: &'static Kind,
     rules: &[Arc<Rule>],
     prices: &Arc<PriceBook>,
+    exclusions: &[Exclusion],
     scene: &Scene<'_>,
 ) -> Result<Evaluation> {
     let mut evaluation = Evaluation {
@@ -159,18 +168,21 @@ async fn judge_kind(
             }
         }
         let (schema, silence) = (Arc::clone(&schema), Arc::clone(&silence));
+        let (exclusions, today) = (exclusions.to_vec(), day_of(scene.now));
         tasks.spawn(async move {
             let mut part = Evaluation::default();
             while let Some(batch) = stream.next().await {
                 let batch = silence.add_to(&batch?, &schema)?;
-                judges.retain(|(rule, compiled)| match count(rule, compiled, &batch) {
-                    Ok(judged) => {
-                        part.add(judged);
-                        true
-                    }
-                    Err(error) => {
-                        part.add(failed(rule, &error));
-                        false
+                judges.retain(|(rule, compiled)| {
+                    match count(rule, compiled, &batch, (&exclusions, today)) {
+                        Ok(judged) => {
+                            part.add(judged);
+                            true
+                        }
+                        Err(error) => {
+                            part.add(failed(rule, &error));
+                            false
+                        }
                     }
                 });
             }
@@ -189,6 +201,7 @@ async fn judge_kind(
         .map(|result| result.rule.clone())
         .collect();
     evaluation.findings.retain(|finding| !broken.contains(&finding.rule));
+    evaluation.excluded.retain(|finding| !broken.contains(&finding.rule));
     Ok(evaluation)
 }
 
@@ -198,8 +211,14 @@ fn failed(rule: &Rule, error: &DataFusionError) -> Evaluation {
     Evaluation { results: vec![result], ..Evaluation::default() }
 }
 
-/// What one rule says of one batch, counted. Only findings and unknowns are looked at by row.
-fn count(rule: &Rule, compiled: &Compiled, batch: &RecordBatch) -> Result<Evaluation> {
+/// What one rule says of one batch, counted. Only findings and unknowns are looked at by row; what is
+/// left alone is no finding.
+fn count(
+    rule: &Rule,
+    compiled: &Compiled,
+    batch: &RecordBatch,
+    (exclusions, today): (&[Exclusion], Day),
+) -> Result<Evaluation> {
     let verdicts = verdicts(compiled, batch)?;
     let mut evaluation = Evaluation::default();
     let mut result = RuleResult { rule: rule.id.clone(), ..RuleResult::default() };
@@ -211,7 +230,25 @@ fn count(rule: &Rule, compiled: &Compiled, batch: &RecordBatch) -> Result<Evalua
             if verdicts.is_null(row) {
                 evaluation.unknown.push(unknown(rule, compiled, &batch.slice(row, 1))?);
             } else if verdicts.value(row) {
-                evaluation.findings.push(finding(rule, compiled, &batch.slice(row, 1))?);
+                let row = batch.slice(row, 1);
+                let finding = finding(rule, compiled, &row)?;
+                match exclusions::reason(exclusions, &finding, &tags(&row)?, today) {
+                    None => evaluation.findings.push(finding),
+                    Some(reason) => {
+                        result.finding -= 1;
+                        result.excluded += 1;
+                        evaluation.excluded.push(ExcludedFinding {
+                            id: finding.id,
+                            rule: finding.rule,
+                            account: finding.account,
+                            region: finding.region,
+                            resource_id: finding.resource_id,
+                            resource_name: finding.resource_name,
+                            monthly_saving: finding.monthly_saving,
+                            reason,
+                        });
+                    }
+                }
             }
         }
     }
@@ -286,6 +323,12 @@ fn blame<'c>(part: &'c Part, row: &RecordBatch, columns: &mut Vec<&'c str>) -> R
             Ok(())
         }
     }
+}
+
+/// The tags of the resource of a batch of one row; none where AWS did not tell them.
+fn tags(row: &RecordBatch) -> Result<BTreeMap<String, String>> {
+    let text = text(row, "tags")?.unwrap_or_default();
+    Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 /// A text cell of a batch of one row.

@@ -13,6 +13,7 @@ mod compile;
 mod decimal;
 mod document;
 mod evaluate;
+mod exclusions;
 mod explain;
 mod expression;
 mod functions;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use document::document;
 pub use evaluate::{Evaluation, RuleResult, Unknown, evaluate};
+pub use exclusions::{EXCLUDE_TAG, Exclusion};
 pub use explain::{Explained, explain};
 pub use junit::junit;
 pub use mutate::{Mutation, Survivor};

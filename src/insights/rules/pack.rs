@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::builtin;
+use super::exclusions::Exclusion;
 use super::mutate::{Mutation, mutate};
 use super::rule::{self, File, Rule};
 use super::trials::{self, Trial};
@@ -19,6 +20,8 @@ pub struct Config {
     pub directories: Vec<PathBuf>,
     /// Rules that are switched off, by id.
     pub disabled: Vec<String>,
+    /// Findings that are none here.
+    pub exclusions: Vec<Exclusion>,
     /// Folders of prices that come on top of the built-in ones.
     pub price_directories: Vec<PathBuf>,
     /// Lets prices of grade `U`, which nobody has verified, count in savings.
@@ -32,6 +35,7 @@ impl Read for Config {
         let config = Self {
             directories: fields.or("directories", default.directories, reader),
             disabled: fields.or("disabled", default.disabled, reader),
+            exclusions: fields.or("exclusions", default.exclusions, reader),
             price_directories: fields.or("price_directories", default.price_directories, reader),
             unverified_prices: fields.or("unverified_prices", default.unverified_prices, reader),
         };
@@ -44,6 +48,7 @@ impl Read for Config {
 #[derive(Debug, Clone, Default)]
 pub struct Pack {
     rules: Vec<Arc<Rule>>,
+    exclusions: Vec<Exclusion>,
 }
 
 /// The rules and prices of a configuration, its folders read.
@@ -71,7 +76,13 @@ pub fn load(config: &Config) -> Result<(Pack, PriceBook), Problems> {
         PriceBook::builtin()
     });
     match Pack::load(&rules, &config.disabled, &book) {
-        Ok(pack) if problems.is_empty() => Ok((pack, book)),
+        Ok(pack) if problems.is_empty() => {
+            problems.extend(pack.unknown_exclusions(&config.exclusions));
+            if !problems.is_empty() {
+                return Err(Problems(problems));
+            }
+            Ok((Pack { exclusions: config.exclusions.clone(), ..pack }, book))
+        }
         Ok(_) => Err(Problems(problems)),
         Err(found) => {
             problems.extend(found.0);
@@ -130,7 +141,7 @@ impl Pack {
             return Err(Problems(problems));
         }
         let rules = rules.into_values().filter(|rule| !off.contains(&rule.id)).collect();
-        Ok(Self { rules })
+        Ok(Self { rules, exclusions: Vec::new() })
     }
 
     /// The built-in rules. Empty only if they cannot be read, which a test forbids.
@@ -145,6 +156,26 @@ impl Pack {
 
     pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
         self.rules.iter().find(|rule| rule.id == id)
+    }
+
+    /// What is left alone, beside what resources' own tags say.
+    pub fn exclusions(&self) -> &[Exclusion] {
+        &self.exclusions
+    }
+
+    /// Exclusions that name a rule that is not there: a slip of the pen would leave nothing alone.
+    fn unknown_exclusions(&self, exclusions: &[Exclusion]) -> Vec<Problem> {
+        let named = exclusions.iter().flat_map(|it| &it.rules).filter(|id| !id.ends_with('*'));
+        named
+            .filter(|id| self.rule(id).is_none())
+            .map(|id| {
+                let help = self
+                    .nearest(id)
+                    .map(|name| format!("; did you mean `{name}`?"))
+                    .unwrap_or_default();
+                problem("rules.exclusions", format!("there is no rule `{id}`{help}"))
+            })
+            .collect()
     }
 
     /// The id that `id` was most likely meant to be.

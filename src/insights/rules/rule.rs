@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use super::expression::{Expression, Scope};
+use super::expression::{Expression, Input, Scope};
 use super::words::Action;
 use super::{compile, language, places};
 use crate::insights::prices::PriceBook;
@@ -36,6 +36,21 @@ pub struct Rule {
     pub risk: Level,
     pub effort: Level,
     pub tests: Vec<Test>,
+}
+
+impl Rule {
+    /// The columns of the inventory that its condition and saving read, and the state: what a person
+    /// changes to make a finding go away. Words about whose it is are no change.
+    pub fn columns(&self) -> BTreeSet<&'static str> {
+        const WHOSE: [&str; 6] = ["tags", "environment", "team", "owner", "name", "created_at"];
+        let expressions = std::iter::once(&self.when).chain(&self.saving);
+        let inputs = expressions.flat_map(|it| it.inputs.values());
+        let columns = inputs.filter_map(|input| match input {
+            Input::Column(name) => Some(*name),
+            _ => None,
+        });
+        columns.filter(|name| !WHOSE.contains(name)).chain(["state"]).collect()
+    }
 }
 
 /// A value that a finding shows.

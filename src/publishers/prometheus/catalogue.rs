@@ -148,7 +148,7 @@ metrics! {
         FINDING_TRANSITIONS: Counter "centime_finding_transitions_total" ["rule", "to"]
             "Findings that changed status since start.";
         RULE_RESOURCES: Gauge "centime_rule_resources" ["rule", "result"]
-            "Resources by result of the last evaluation: finding, fine, unknown, error.";
+            "Resources by result of the last evaluation: finding, fine, unknown, excluded, error.";
         RULES_LAST_EVALUATION: Gauge "centime_rules_last_evaluation_timestamp_seconds" []
             "When the rules were last evaluated.";
     }

@@ -395,6 +395,7 @@ fn findings<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families
                     ("finding", it.finding),
                     ("fine", it.fine),
                     ("unknown", it.unknown),
+                    ("excluded", it.excluded),
                     ("error", it.error),
                 ]
                 .map(|(result, count)| (vec![fold.value("rule", &it.rule), result.into()], count))

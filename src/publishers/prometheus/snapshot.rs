@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::finding::{FindingRecord, FindingStatus};
+use crate::model::incident::IncidentStatus;
 use crate::model::time::Span;
 use crate::model::{Day, Usd};
 
@@ -221,7 +222,7 @@ pub struct Findings {
 pub struct FindingCount {
     pub rule: String,
     pub account: String,
-    /// `open`, `acknowledged` or `snoozed`.
+    /// `open`, `acknowledged`, `snoozed` or `dismissed`.
     pub status: &'static str,
     pub findings: u64,
 }
@@ -253,6 +254,7 @@ pub struct RuleResources {
     pub finding: u64,
     pub fine: u64,
     pub unknown: u64,
+    pub excluded: u64,
     pub error: u64,
 }
 
@@ -260,49 +262,55 @@ impl Findings {
     /// Counts the open ones among `records` by rule and account.
     ///
     /// `rules` are all that are switched on and `accounts` all that are watched (id to shown name):
-    /// where they found nothing, that is a known zero.
+    /// where they found nothing, that is a known zero. `answers` are what people said to findings, by
+    /// id: what is snoozed or not wanted saves nothing for now.
     pub fn tally(
         &mut self,
         records: &[FindingRecord],
+        answers: &BTreeMap<String, IncidentStatus>,
         rules: &[String],
         accounts: &BTreeMap<String, String>,
     ) {
-        let mut cells: BTreeMap<(&str, &str), (u64, Usd)> = rules
-            .iter()
-            .flat_map(|rule| {
-                accounts.values().map(move |account| (rule.as_str(), account.as_str()))
-            })
-            .map(|cell| (cell, (0, Usd::ZERO)))
-            .collect();
+        const OPEN: &str = FindingStatus::Open.as_str();
+        let mut counts: BTreeMap<(&str, &str, &'static str), u64> = BTreeMap::new();
+        let mut savings: BTreeMap<(&str, &str), Usd> = BTreeMap::new();
+        for rule in rules {
+            for account in accounts.values() {
+                counts.insert((rule, account, OPEN), 0);
+                savings.insert((rule, account), Usd::ZERO);
+            }
+        }
         let mut oldest: BTreeMap<&str, Timestamp> = BTreeMap::new();
         for record in records.iter().filter(|record| record.status == FindingStatus::Open) {
             let finding = &record.finding;
             let account = accounts.get(&finding.account).unwrap_or(&finding.account);
-            let (count, saving) = cells.entry((&finding.rule, account)).or_default();
-            *count += 1;
-            if finding.counted {
+            let answer = answers.get(&finding.id).copied().unwrap_or(IncidentStatus::Open);
+            *counts.entry((&finding.rule, account, answer.as_str())).or_default() += 1;
+            let saving = savings.entry((&finding.rule, account)).or_default();
+            if finding.counted && !answer.is_silent() {
                 *saving += finding.monthly_saving.unwrap_or_default();
             }
             let opened = oldest.entry(&finding.rule).or_insert(record.opened_at);
             *opened = record.opened_at.min(*opened);
         }
-        self.counts.clear();
-        self.savings.clear();
-        for ((rule, account), (findings, list)) in cells {
-            let (rule, account) = (rule.to_owned(), account.to_owned());
-            self.savings.push(Saving {
-                rule: rule.clone(),
-                account: account.clone(),
+        self.counts = counts
+            .into_iter()
+            .map(|((rule, account, status), findings)| FindingCount {
+                rule: rule.to_owned(),
+                account: account.to_owned(),
+                status,
+                findings,
+            })
+            .collect();
+        self.savings = savings
+            .into_iter()
+            .map(|((rule, account), list)| Saving {
+                rule: rule.to_owned(),
+                account: account.to_owned(),
                 list: Some(list),
                 effective: None,
-            });
-            self.counts.push(FindingCount {
-                rule,
-                account,
-                status: FindingStatus::Open.as_str(),
-                findings,
-            });
-        }
+            })
+            .collect();
         self.oldest_open = oldest.into_iter().map(|(rule, at)| (rule.to_owned(), at)).collect();
     }
 }

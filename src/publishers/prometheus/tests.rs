@@ -141,6 +141,7 @@ pub(super) fn full() -> Snapshot {
                 finding: 1,
                 fine: 5,
                 unknown: 1,
+                excluded: 2,
                 error: 0,
             }],
         },
@@ -488,7 +489,7 @@ fn too_many_resources_are_left_out_and_counted() {
 fn a_tally_knows_zero_from_nothing() {
     let accounts = BTreeMap::from([("111111111111".to_owned(), "prod".to_owned())]);
     let mut findings = Findings::default();
-    findings.tally(&[], &["msk-idle-cluster".to_owned()], &accounts);
+    findings.tally(&[], &BTreeMap::new(), &["msk-idle-cluster".to_owned()], &accounts);
     assert_eq!(findings.counts.len(), 1);
     assert_eq!((findings.counts[0].findings, findings.counts[0].account.as_str()), (0, "prod"));
     assert_eq!(findings.savings[0].list, Some(Usd::ZERO));

@@ -176,6 +176,15 @@ impl Tx<'_> {
         .map(drop)
     }
 
+    /// What people said to findings that are open, by the finding's id.
+    pub fn finding_answers(&self) -> Result<BTreeMap<String, Incident>, StoreError> {
+        let incidents = self.incidents()?.into_iter();
+        Ok(incidents
+            .filter(|it| it.is_live() && it.alert.kind == AlertKind::Finding)
+            .filter_map(|it| Some((it.alert.key.strip_prefix("finding/")?.to_owned(), it)))
+            .collect())
+    }
+
     /// What was not told, the latest last.
     pub fn suppressions(&self) -> Result<Vec<SuppressionRow>, StoreError> {
         let incidents: BTreeMap<i64, Incident> =
@@ -238,6 +247,11 @@ impl Tx<'_> {
 }
 
 impl State {
+    /// [`Tx::finding_answers`].
+    pub fn finding_answers(&self) -> Result<BTreeMap<String, Incident>, StoreError> {
+        self.read(|tx| tx.finding_answers())
+    }
+
     /// [`Tx::incidents`].
     pub fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
         self.read(|tx| tx.incidents())

@@ -171,6 +171,24 @@ const STEPS: &[&str] = &[
         UNIQUE (month, edition, currency, hash)
     ) STRICT;
 ",
+    // What ended findings, their history, and those that are left alone.
+    "
+    ALTER TABLE finding ADD COLUMN resolution TEXT;
+
+    CREATE TABLE finding_event (
+        id INTEGER PRIMARY KEY,
+        finding TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        what TEXT NOT NULL CHECK (what IN ('opened', 'revalued', 'resolved')),
+        saving TEXT
+    ) STRICT;
+    CREATE INDEX finding_event_finding ON finding_event (finding, id);
+
+    CREATE TABLE excluded (
+        id TEXT PRIMARY KEY,
+        body TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 fn form(connection: &Connection, path: &Path) -> Result<usize, StoreError> {

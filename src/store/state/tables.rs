@@ -51,6 +51,32 @@ const FINDINGS: &[Column] = &[
     Column::required("opened_at", Type::Time, "When it was found."),
     Column::required("updated_at", Type::Time, "When its words or figures last changed."),
     Column::optional("resolved_at", Type::Time, "When it was judged again and gone."),
+    Column::optional(
+        "resolution",
+        Type::Text,
+        "What ended it, as a JSON object; `cause` is `changed`, `removed`, `excluded`, `rule_off`, \
+         `unwatched` or `otherwise`.",
+    ),
+];
+
+const FINDING_EVENTS: &[Column] = &[
+    Column::required("finding", Type::Text, "Id of the finding."),
+    Column::required("at", Type::Time, "When it happened."),
+    Column::required("what", Type::Text, "`opened`, `revalued` or `resolved`."),
+    Column::optional("monthly_saving", Type::Money, "What it would have saved then.")
+        .unit("USD/month"),
+];
+
+const EXCLUDED: &[Column] = &[
+    Column::required("id", Type::Text, "As the finding's would be."),
+    Column::required("rule", Type::Text, "Id of the rule."),
+    Column::required("account", Type::Text, "Account that holds the resource, 12 digits."),
+    Column::required("region", Type::Text, "Region that holds the resource."),
+    Column::required("resource_id", Type::Text, "As in `resources`."),
+    Column::required("resource_name", Type::Text, "What people call it."),
+    Column::optional("monthly_saving", Type::Money, "At list price, as of a finding.")
+        .unit("USD/month"),
+    Column::required("reason", Type::Text, "Why it is left alone."),
 ];
 
 const RUNS: &[Column] = &[
@@ -202,6 +228,12 @@ pub fn tables() -> Vec<Table> {
     };
     vec![
         table("findings", "Money that could be saved, open and resolved.", FINDINGS),
+        table(
+            "finding_events",
+            "What the rules made of findings; what people said to them is in `incident_events`.",
+            FINDING_EVENTS,
+        ),
+        table("excluded_findings", "What would be findings, and is left alone.", EXCLUDED),
         table("day_status", "How settled the cost of each day is, for each view.", DAY_STATUS),
         table("forecasts", "Every forecast that was made, as it was made.", FORECASTS),
         table("runs", "What centime read, and how it went.", RUNS),
@@ -251,6 +283,35 @@ fn cells(
                     record.opened_at.into(),
                     record.updated_at.into(),
                     record.resolved_at.into(),
+                    record.resolution.and_then(|it| serde_json::to_string(&it).ok()).into(),
+                ]
+            })
+            .collect(),
+        "finding_events" => tx
+            .finding_events(None)?
+            .into_iter()
+            .map(|event| {
+                vec![
+                    event.finding.into(),
+                    event.at.into(),
+                    event.what.as_str().into(),
+                    event.monthly_saving.into(),
+                ]
+            })
+            .collect(),
+        "excluded_findings" => tx
+            .excluded_findings()?
+            .into_iter()
+            .map(|it| {
+                vec![
+                    it.id.into(),
+                    it.rule.into(),
+                    it.account.into(),
+                    it.region.into(),
+                    it.resource_id.into(),
+                    it.resource_name.into(),
+                    it.monthly_saving.into(),
+                    it.reason.into(),
                 ]
             })
             .collect(),

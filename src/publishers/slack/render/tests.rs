@@ -27,6 +27,7 @@ fn config() -> Config {
 
 fn record(number: usize, saving: Option<&str>) -> FindingRecord {
     FindingRecord {
+        resolution: None,
         finding: Finding {
             id: format!("f{number:03}"),
             rule: "rds-idle".into(),
