@@ -177,8 +177,8 @@ impl Signal {
         Course { mean, burst, phase: chance >> 8 }
     }
 
-    /// Adds the samples taken in `from..to` (seconds since 1970), one every `step` seconds: 60 or
-    /// 300.
+    /// Adds the samples taken in `from..to` (seconds since 1970), one every `step` seconds: 60,
+    /// 300, or what leaves so few in an hour that they are alike.
     pub(crate) fn collect(&self, step: i64, from: i64, to: i64, into: &mut Samples) {
         let mut at = from + (-from).rem_euclid(step);
         while at < to {
@@ -186,7 +186,7 @@ impl Signal {
             let end = ((hour + 1) * HOUR).min(to);
             let first = (at - hour * HOUR) / step;
             let count = (end - at + step - 1) / step;
-            let course = self.course(hour);
+            let course = self.course(hour).of(HOUR / step);
             if count == HOUR / step || course.burst == 0.0 {
                 into.add_many(
                     count,
@@ -209,7 +209,8 @@ impl Signal {
         let mut samples = Vec::new();
         while at < to {
             let hour = at.div_euclid(HOUR);
-            samples.push(self.course(hour).at((at - hour * HOUR) / step, HOUR / step));
+            let course = self.course(hour).of(HOUR / step);
+            samples.push(course.at((at - hour * HOUR) / step, HOUR / step));
             at += step;
         }
         samples
@@ -217,6 +218,11 @@ impl Signal {
 }
 
 impl Course {
+    /// The same in so many samples an hour: a peak, a trough and what makes up for them are four.
+    fn of(self, samples: i64) -> Self {
+        if samples < 4 { Self { burst: 0.0, ..self } } else { self }
+    }
+
     /// Nothing lies below zero, and a double's last digit must not either.
     fn trough(&self) -> f64 {
         (self.mean - self.burst / 3.0).max(0.0)
@@ -225,6 +231,9 @@ impl Course {
     /// The n-th of the hour's samples. Their mean is `mean`, one of them is the peak and one the
     /// trough.
     fn at(&self, n: i64, samples: i64) -> f64 {
+        if self.burst == 0.0 {
+            return self.mean;
+        }
         let place = (n as u64 + self.phase) % samples as u64;
         let shape = match place {
             0 => 1.0,
