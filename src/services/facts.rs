@@ -90,6 +90,7 @@ pub fn shorthands(kind: &str) -> impl Iterator<Item = &'static Shorthand> {
         lambda::facts::SHORTHANDS,
         rds::facts::SHORTHANDS,
         s3::facts::SHORTHANDS,
+        msk::facts::SHORTHANDS,
     ]
     .into_iter()
     .flatten()
@@ -145,6 +146,21 @@ fn numbers(version: &str) -> Option<Vec<u32>> {
     }
     numbers.resize(numbers.len().max(3), 0);
     Some(numbers)
+}
+
+/// vCPUs of an instance type by the last part of its name: two of `large`, four times `n` of
+/// `nxlarge`. Holds of the families that MSK and EMR run on, but for two sizes of the fourth
+/// generation (Amazon EC2 User Guide, instance types).
+pub(super) fn vcpus(instance_type: &str) -> Option<f64> {
+    let (family, size) = instance_type.rsplit_once('.')?;
+    if size == "8xlarge" && matches!(family, "c4" | "d2") {
+        return Some(36.0);
+    }
+    match size {
+        "small" | "large" => Some(2.0),
+        "xlarge" => Some(4.0),
+        size => size.strip_suffix("xlarge")?.parse::<u32>().ok().map(|n| f64::from(4 * n)),
+    }
 }
 
 /// The size before `size` in `sizes`, which go up.
@@ -217,6 +233,54 @@ mod tests {
             ("kafka.x9.large", None),
         ] {
             assert_eq!(partitions(size), expected.map(FactValue::Number), "{size}");
+        }
+    }
+
+    #[test]
+    fn vcpus_follow_the_size() {
+        for (instance_type, expected) in [
+            ("kafka.t3.small", Some(2.0)),
+            ("kafka.m5.large", Some(2.0)),
+            ("express.m7g.12xlarge", Some(48.0)),
+            ("m5.xlarge", Some(4.0)),
+            ("c4.8xlarge", Some(36.0)),
+            ("m5.8xlarge", Some(32.0)),
+            ("m5.metal", None),
+            ("m5", None),
+        ] {
+            assert_eq!(vcpus(instance_type), expected, "{instance_type}");
+        }
+    }
+
+    #[test]
+    fn a_twin_on_graviton_is_of_the_same_size() {
+        let twin = |size| say("emr", "graviton_twin", &[text(size)]);
+        for (instance_type, expected) in [
+            ("m5.2xlarge", Some("m6g.2xlarge")),
+            ("m6i.xlarge", Some("m6g.xlarge")),
+            ("r5.4xlarge", Some("r6g.4xlarge")),
+            ("c6i.xlarge", Some("c6g.xlarge")),
+            ("m5.24xlarge", None),
+            ("m6g.xlarge", None),
+            ("m4.xlarge", None),
+        ] {
+            assert_eq!(twin(instance_type), expected.map(text), "{instance_type}");
+        }
+    }
+
+    #[test]
+    fn updates_are_refused_past_a_second_limit_of_partitions() {
+        let most = |size| say("msk", "update_partitions", &[text(size)]);
+        for (size, expected) in [
+            ("kafka.t3.small", Some(300.0)),
+            ("kafka.m7g.xlarge", Some(1_500.0)),
+            ("kafka.m5.2xlarge", Some(3_000.0)),
+            ("kafka.m5.16xlarge", Some(6_000.0)),
+            ("kafka.m5.24xlarge", Some(4_000.0)),
+            ("express.m7g.2xlarge", Some(4_000.0)),
+            ("kafka.x9.large", None),
+        ] {
+            assert_eq!(most(size), expected.map(FactValue::Number), "{size}");
         }
     }
 

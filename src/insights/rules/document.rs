@@ -135,7 +135,8 @@ fn words(text: &mut String) {
     );
     text.push_str("`cpu_percent_p95`, or over one of its own, `idle_ratio_min_24h`, ");
     text.push_str("also one that ended some time ago, `errors_sum_24h_3d_ago`. ");
-    text.push_str("One part of it is `stored_bytes_mean['StandardStorage']`.\n\n");
+    text.push_str("One part of it is `stored_bytes_mean['StandardStorage']`, several are ");
+    text.push_str("`capacity_idle_workers_mean['*/PreInitCapacity']`.\n\n");
     text.push_str("| aggregate | is |\n|---|---|\n");
     for aggregate in Aggregate::ALL {
         let _ = writeln!(text, "| `{}` | {} |", aggregate.as_str(), aggregate.doc());

@@ -20,6 +20,7 @@ pub enum Aggregate {
     Cv,
     Imbalance,
     Covered,
+    Silent,
 }
 
 impl Aggregate {
@@ -34,6 +35,7 @@ impl Aggregate {
         Self::Cv,
         Self::Imbalance,
         Self::Covered,
+        Self::Silent,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -48,12 +50,13 @@ impl Aggregate {
             Self::Cv => "cv",
             Self::Imbalance => "imbalance",
             Self::Covered => "covered",
+            Self::Silent => "silent",
         }
     }
 
     pub fn doc(self) -> &'static str {
         match self {
-            Self::Mean => "Mean of the hourly means.",
+            Self::Mean => "Mean of the hourly means; of the hourly maxima where no mean is read.",
             Self::P95 => "95th percentile of the hourly means, exact.",
             Self::P99 => "99th percentile of the hourly means, exact.",
             Self::Max => {
@@ -64,18 +67,23 @@ impl Aggregate {
             Self::Hours => {
                 "Hours (of a daily metric, days) that had data; of several parts, the fewest."
             }
-            Self::Cv => "Standard deviation of the hourly means, divided by their mean.",
+            Self::Cv => {
+                "Standard deviation of the hourly means (or maxima, likewise), divided by their mean."
+            }
             Self::Imbalance => "Mean of the busiest part, divided by the mean of all parts.",
             Self::Covered => {
                 "True where all of the window was read, and the resource is older than it; null \
                  otherwise. A sum that must not be too small stands beside it."
+            }
+            Self::Silent => {
+                "Parts that had data, all of it zero. Those named `__…`, a service's own, are left out."
             }
         }
     }
 
     /// Whether its value is counted in the metric's own unit.
     fn has_unit(self) -> bool {
-        !matches!(self, Self::Hours | Self::Cv | Self::Imbalance | Self::Covered)
+        !matches!(self, Self::Hours | Self::Cv | Self::Imbalance | Self::Covered | Self::Silent)
     }
 }
 
@@ -132,6 +140,7 @@ impl Measure {
         match self.aggregate {
             Aggregate::Hours if self.metric.period == Period::Day => "days",
             Aggregate::Hours => "hours",
+            Aggregate::Silent => "parts",
             _ if self.aggregate.has_unit() => self.metric.unit,
             _ => "",
         }

@@ -362,6 +362,14 @@ fn instant(at: Timestamp) -> String {
     format!("arrow_cast('{at}', 'Timestamp(Microsecond, Some(\"UTC\"))')")
 }
 
+/// Whether a row is of the part; `*` stands for any beginning of its name.
+fn is_part(part: &str) -> String {
+    match part.strip_prefix('*') {
+        Some(end) => format!("ends_with(part, {})", literal(end)),
+        None => format!("part = {}", literal(part)),
+    }
+}
+
 /// Parts of the metric that had data.
 fn parts_column(measure: &Measure) -> String {
     format!("{}_parts@{}", measure.metric.field, measure.over)
@@ -398,7 +406,7 @@ fn usage(
         };
         let mut filter = format!("metric = '{}'", metric.field);
         if let Some(part) = part {
-            let _ = write!(filter, " and part = {}", literal(part));
+            let _ = write!(filter, " and {}", is_part(part));
         }
         let of =
             |function: &str, value: &str| format!("{function}({value}) filter (where {filter})");
@@ -414,6 +422,14 @@ fn usage(
                 format!("{} / nullif({}, 0)", of("max", &mean), of("avg", &mean))
             }
             Aggregate::Cv => of("max", &told(Aggregate::Cv)),
+            Aggregate::Silent => {
+                let (most, sum) = (told(Aggregate::Max), told(Aggregate::Sum));
+                let silent = format!("coalesce({most}, {sum}) = 0 and not starts_with(part, '__')");
+                format!(
+                    "case when count(1) filter (where {filter}) > 0 \
+                     then count(1) filter (where {filter} and {silent}) end"
+                )
+            }
             _ => of(across, &told(aggregate)),
         };
         whole.insert((*name).clone(), sql);
@@ -468,11 +484,14 @@ fn usage(
 fn statistic(aggregate: Aggregate, hours: Option<Hours>) -> String {
     let filter = hours.map_or(String::new(), |hours| format!(" filter (where {})", hours.sql()));
     match aggregate {
-        Aggregate::Mean => format!("avg(mean){filter}"),
+        Aggregate::Mean => format!("avg(coalesce(mean, max)){filter}"),
         Aggregate::Max => format!("max(coalesce(max, p95, mean)){filter}"),
         Aggregate::Min => format!("min(coalesce(min, mean)){filter}"),
         Aggregate::Sum => format!("sum(sum){filter}"),
-        Aggregate::Cv => format!("stddev_pop(mean){filter} / nullif(avg(mean){filter}, 0)"),
+        Aggregate::Cv => {
+            let level = "coalesce(mean, max)";
+            format!("stddev_pop({level}){filter} / nullif(avg({level}){filter}, 0)")
+        }
         _ => format!("count(coalesce(mean, max, sum, min, p95)){filter}"),
     }
 }

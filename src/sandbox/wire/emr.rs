@@ -25,6 +25,7 @@ pub fn answer(call: &Call<'_>) -> Result<Value, Refusal> {
         "GetManagedScalingPolicy" => managed_scaling(call),
         "GetAutoTerminationPolicy" => auto_termination(call),
         "ListSteps" => steps(call),
+        "ListReleaseLabels" => releases(call),
         other => Err(Refusal::unknown_operation(Service::Emr, other)),
     }
 }
@@ -172,6 +173,40 @@ fn steps(call: &Call<'_>) -> Result<Value, Refusal> {
             "Status": { "State": step.state, "StateChangeReason": {}, "Timeline": timeline },
         })
     })
+}
+
+/// What EMR offered in spring 2026, newest first.
+const RELEASES: &[&str] = &[
+    "emr-7.10.0",
+    "emr-7.9.0",
+    "emr-7.8.0",
+    "emr-7.7.0",
+    "emr-7.6.0",
+    "emr-7.5.0",
+    "emr-7.4.0",
+    "emr-7.3.0",
+    "emr-7.2.0",
+    "emr-7.1.0",
+    "emr-7.0.0",
+    "emr-6.15.0",
+    "emr-6.14.0",
+    "emr-6.13.0",
+    "emr-6.12.0",
+    "emr-6.11.1",
+    "emr-6.11.0",
+    "emr-6.10.1",
+    "emr-6.9.1",
+    "emr-5.36.2",
+];
+
+fn releases(call: &Call<'_>) -> Result<Value, Refusal> {
+    let size = call.number_within("MaxResults", (1, 100), 100)?;
+    let page = page(call, RELEASES, size, "NextToken", &["MaxResults"])?;
+    let mut answer = json!({ "ReleaseLabels": page.items });
+    if let Some(next) = page.next {
+        answer["NextToken"] = json!(next);
+    }
+    Ok(answer)
 }
 
 fn find<'a>(call: &Call<'a>) -> Result<&'a EmrCluster, Refusal> {

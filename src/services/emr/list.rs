@@ -1,14 +1,18 @@
 //! Lists EMR clusters that are alive, and their instance groups and fleets.
 
 use aws_sdk_emr::Client;
+use std::collections::{BTreeMap, BTreeSet};
+
 use aws_sdk_emr::types::{
     Cluster, ClusterState, ClusterSummary, InstanceCollectionType, InstanceState, StepState,
     StepSummary,
 };
+use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule};
 use jiff::Timestamp;
 
 use super::nodes::{Group, Role};
-use super::{EmrCluster, EmrInstanceGroup, EmrServerlessApplication, serverless};
+use super::steps::Work;
+use super::{EmrCluster, EmrInstanceGroup, EmrServerlessApplication, releases, serverless};
 use crate::aws::{self, Scope};
 use crate::model::{Resource, Tags};
 use crate::services::listing::{
@@ -25,6 +29,8 @@ const INSTANCES: &str = "elasticmapreduce:ListInstances";
 const MANAGED_SCALING: &str = "elasticmapreduce:GetManagedScalingPolicy";
 const AUTO_TERMINATION: &str = "elasticmapreduce:GetAutoTerminationPolicy";
 const STEPS: &str = "elasticmapreduce:ListSteps";
+const RELEASES: &str = "elasticmapreduce:ListReleaseLabels";
+const LIFECYCLE: &str = "s3:GetBucketLifecycleConfiguration";
 
 /// Steps read of a cluster, the newest ones: twenty pages.
 const STEPS_READ: usize = 1_000;
@@ -33,13 +39,15 @@ const STEPS_READ: usize = 1_000;
 /// applications, tagged or not.
 pub async fn list(scope: &Scope, now: Timestamp) -> Result<Inventory, aws::Error> {
     let mut inventory = Inventory::default();
-    match clusters(scope, &scope.emr()).await {
+    match clusters(scope, &scope.emr(), now, &mut inventory.gaps).await {
         Ok(clusters) => {
             let mut found = Vec::with_capacity(clusters.len());
             let mut groups = Some(Vec::new());
             for cluster in clusters {
-                found.push(cluster.found);
-                groups = groups.zip(cluster.groups).map(|(mut groups, of_cluster)| {
+                let FoundCluster { resource, details, gaps, groups: of_cluster } = cluster;
+                let resource = Resource { details: details.into_values(), ..resource };
+                found.push(gaps.found(resource));
+                groups = groups.zip(of_cluster).map(|(mut groups, of_cluster)| {
                     groups.extend(of_cluster.into_iter().map(Found::from));
                     groups
                 });
@@ -62,13 +70,20 @@ pub async fn list(scope: &Scope, now: Timestamp) -> Result<Inventory, aws::Error
     inventory.finish()
 }
 
-/// A cluster, and its groups where they are known.
+/// A cluster whose details are not in it yet, and its groups where they are known.
 struct FoundCluster {
-    found: Found,
+    resource: Resource,
+    details: EmrCluster,
+    gaps: Gaps,
     groups: Option<Vec<Resource>>,
 }
 
-async fn clusters(scope: &Scope, client: &Client) -> Result<Vec<FoundCluster>, Gap> {
+async fn clusters(
+    scope: &Scope,
+    client: &Client,
+    now: Timestamp,
+    gaps: &mut Vec<Gap>,
+) -> Result<Vec<FoundCluster>, Gap> {
     let request = client
         .list_clusters()
         .cluster_states(ClusterState::Starting)
@@ -77,8 +92,65 @@ async fn clusters(scope: &Scope, client: &Client) -> Result<Vec<FoundCluster>, G
         .cluster_states(ClusterState::Waiting);
     let answer = every_page!(LIST_CLUSTERS, request, |page| page.clusters);
     let clusters = answer.map_err(list_failed(LIST_CLUSTERS))?;
-    let alive = clusters.into_iter().filter(is_alive);
-    Ok(each(alive, |cluster| found(scope, client, cluster)).await)
+    let alive: Vec<_> = clusters.into_iter().filter(is_alive).collect();
+    let labels = if alive.is_empty() { None } else { labels(client, gaps).await };
+    let mut found = each(alive, |cluster| found(scope, client, cluster, now)).await;
+    let buckets: BTreeSet<String> =
+        found.iter().filter_map(|cluster| Some(log_place(&cluster.details)?.0)).collect();
+    let rules: BTreeMap<String, Vec<LifecycleRule>> = each(buckets, |bucket| rules(scope, bucket))
+        .await
+        .into_iter()
+        .filter_map(|(bucket, rules, missing)| {
+            gaps.extend(missing.into_vec());
+            Some((bucket, rules?))
+        })
+        .collect();
+    for cluster in &mut found {
+        let details = &mut cluster.details;
+        let release = details.release.as_deref();
+        details.newer_releases =
+            labels.as_deref().zip(release).and_then(|(labels, own)| releases::newer(labels, own));
+        details.logs_expire = log_place(details).and_then(|(bucket, prefix)| {
+            Some(rules.get(&bucket)?.iter().any(|rule| expires(rule, &prefix)))
+        });
+    }
+    Ok(found)
+}
+
+/// Labels of EMR's releases in the region.
+async fn labels(client: &Client, gaps: &mut Vec<Gap>) -> Option<Vec<String>> {
+    let answer = every_page!(RELEASES, client.list_release_labels(), |page| page.release_labels);
+    answer.map_err(|error| gaps.push(list_failed(RELEASES)(error))).ok()
+}
+
+/// Bucket and prefix of a cluster's logs: `s3n://bucket/prefix/`.
+fn log_place(details: &EmrCluster) -> Option<(String, String)> {
+    let (scheme, place) = details.log_uri.as_deref()?.split_once("://")?;
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    (scheme.starts_with("s3") && !bucket.is_empty())
+        .then(|| (bucket.to_owned(), prefix.trim_start_matches('/').to_owned()))
+}
+
+/// The lifecycle rules of a bucket; none where it has no lifecycle.
+async fn rules(scope: &Scope, bucket: String) -> (String, Option<Vec<LifecycleRule>>, Gaps) {
+    let mut gaps = Gaps::of(&bucket);
+    let answer = scope.s3().get_bucket_lifecycle_configuration().bucket(&bucket).send().await;
+    let rules = gaps
+        .known_unless("NoSuchLifecycleConfiguration", LIFECYCLE, answer)
+        .map(|answer| answer.and_then(|answer| answer.rules).unwrap_or_default());
+    (bucket, rules, gaps)
+}
+
+/// Whether a rule expires all objects under a prefix.
+fn expires(rule: &LifecycleRule, prefix: &str) -> bool {
+    let expiration = rule.expiration();
+    let ends = expiration.is_some_and(|end| end.days().is_some() || end.date().is_some());
+    #[expect(deprecated, reason = "buckets configured long ago answer with it")]
+    let old = rule.prefix();
+    let filter = rule.filter();
+    let narrow = filter.is_some_and(|filter| filter.tag().is_some() || filter.and().is_some());
+    let under = filter.and_then(|filter| filter.prefix()).or(old).unwrap_or_default();
+    rule.status == ExpirationStatus::Enabled && ends && !narrow && prefix.starts_with(under)
 }
 
 fn is_alive(cluster: &ClusterSummary) -> bool {
@@ -93,7 +165,12 @@ fn is_alive(cluster: &ClusterSummary) -> bool {
     )
 }
 
-async fn found(scope: &Scope, client: &Client, summary: ClusterSummary) -> FoundCluster {
+async fn found(
+    scope: &Scope,
+    client: &Client,
+    summary: ClusterSummary,
+    now: Timestamp,
+) -> FoundCluster {
     let id = summary.id().unwrap_or_default();
     let mut gaps = Gaps::of(id);
     let answer = client.describe_cluster().cluster_id(id).send().await;
@@ -104,6 +181,12 @@ async fn found(scope: &Scope, client: &Client, summary: ClusterSummary) -> Found
     termination(client, id, &mut details, &mut gaps).await;
     if let Some(steps) = steps(client, id, &mut gaps).await {
         count_steps(&mut details, &steps);
+        if let Some(work) = Work::of(&steps, STEPS_READ, now) {
+            details.step_hours_14d = Some(work.hours);
+            details.step_batches_14d = Some(work.batches);
+            details.failed_step_hours_14d = Some(work.failed_hours);
+            details.worst_failing_step = work.worst;
+        }
     }
     let groups = match cluster.as_ref().map(|cluster| cluster.instance_collection_type()) {
         Some(Some(InstanceCollectionType::InstanceFleet)) => fleets(client, id, &mut gaps).await,
@@ -130,12 +213,12 @@ async fn found(scope: &Scope, client: &Client, summary: ClusterSummary) -> Found
         state: status.and_then(|status| Some(status.state()?.as_str().to_owned())),
         created_at: created.and_then(instant),
         tags: tags.clone(),
-        ..resource(scope, &EmrCluster::KIND, id, details.into_values())
+        ..resource(scope, &EmrCluster::KIND, id, Vec::new())
     };
     let groups = groups.map(|groups| {
         groups.into_iter().map(|group| group_resource(scope, id, group, &tags)).collect()
     });
-    FoundCluster { found: gaps.found(resource), groups }
+    FoundCluster { resource, details, gaps, groups }
 }
 
 /// A group as a resource. EMR puts a cluster's tags on all its nodes, so they are the group's too.
@@ -145,6 +228,7 @@ fn group_resource(scope: &Scope, cluster_id: &str, group: Group, tags: &Tags) ->
     let details = EmrInstanceGroup {
         cluster_id: Some(cluster_id.to_owned()),
         ebs_gib_per_node: group.ebs_gib_per_node(),
+        largest_volume_gib: group.largest_volume_gib(),
         ebs_type: group.ebs_type(),
         instance_type: group.instance_types().and_then(only),
         role: Some(group.role.as_str().to_owned()),
@@ -262,6 +346,7 @@ fn count_nodes(details: &mut EmrCluster, groups: &[Group]) {
         .map(|group| Some(group.running_nodes()? - group.spot_nodes()?))
         .sum::<Option<i64>>();
     details.ebs_gib = groups.iter().map(Group::ebs_gib).sum::<Option<i64>>();
+    details.core_ebs_gib = of(Role::Core).map(Group::ebs_gib).sum::<Option<i64>>();
     details.ebs_type = only_of(groups.iter(), Group::volume_types);
 }
 

@@ -6,7 +6,9 @@
 pub mod facts;
 mod list;
 mod nodes;
+mod releases;
 mod serverless;
+mod steps;
 
 use super::{Listed, Metric, Part, Parts, Service, Statistic, whole};
 use crate::model::Resource;
@@ -16,6 +18,8 @@ crate::kind! {
     pub struct EmrCluster: "emr_clusters" of "emr" {
         /// Release label: `emr-6.15.0`.
         release: Text,
+        /// Minor releases (`7.1`, `7.2`) that EMR offers in the region and that are newer.
+        newer_releases: Int ["releases"],
         /// Applications, comma-separated, in lower case: `hadoop,spark`.
         applications: Text,
         /// Terminates by itself after its last step.
@@ -58,14 +62,26 @@ crate::kind! {
         ebs_gib: Int ["GiB"],
         /// Type of those volumes: `gp2`; null when they are of several types.
         ebs_type: Text,
+        /// EBS volumes of all core nodes, root volumes left out.
+        core_ebs_gib: Int ["GiB"],
         /// Where logs go in S3.
         log_uri: Text,
+        /// A lifecycle rule of that bucket expires them.
+        logs_expire: Bool,
         /// End of its newest finished step; null when none ever finished.
         last_step_ended_at: Time,
         /// Steps that run or wait now.
         active_steps: Int ["steps"],
         /// Steps that failed, of the newest 1,000.
         failed_steps: Int ["steps"],
+        /// Hours of the last 14 days in which a step ran.
+        step_hours_14d: Float ["h"],
+        /// Times in the last 14 days that steps began after an hour or more without any.
+        step_batches_14d: Int ["batches"],
+        /// Hours of the last 14 days in which a step ran that failed in the end.
+        failed_step_hours_14d: Float ["h"],
+        /// Name of the steps whose failures took longest in the last 14 days.
+        worst_failing_step: Text,
     }
 }
 
@@ -92,6 +108,8 @@ crate::kind! {
         spot_nodes: Int ["nodes"],
         /// EBS volumes of each node, root volume left out.
         ebs_gib_per_node: Int ["GiB"],
+        /// The largest of a node's volumes.
+        largest_volume_gib: Int ["GiB"],
         /// Type of those volumes; null when they are of several types.
         ebs_type: Text,
     }
@@ -120,6 +138,14 @@ crate::kind! {
         billed_vcpu_hours_14d: Float ["vCPU-hours"],
         /// Memory billed to job runs created in the last 14 days.
         billed_memory_gb_hours_14d: Float ["GB-hours"],
+        /// vCPU-hours that the workers of those runs held.
+        used_vcpu_hours_14d: Float ["vCPU-hours"],
+        /// Memory that the workers of those runs held.
+        used_memory_gb_hours_14d: Float ["GB-hours"],
+        /// Those runs.
+        job_runs_14d: Int ["job runs"],
+        /// Their mean time of execution; null without any.
+        mean_run_minutes_14d: Float ["min"],
     }
 }
 
@@ -137,6 +163,9 @@ pub const SERVICE: Service = Service {
         "elasticmapreduce:GetManagedScalingPolicy",
         "elasticmapreduce:GetAutoTerminationPolicy",
         "elasticmapreduce:ListSteps",
+        "elasticmapreduce:ListReleaseLabels",
+        // The bucket of a cluster's logs.
+        "s3:GetLifecycleConfiguration",
         "emr-serverless:ListApplications",
         "emr-serverless:GetApplication",
         "emr-serverless:ListJobRuns",
@@ -178,7 +207,7 @@ const METRICS: &[Metric] = &[
     CLUSTER.named("yarn_memory_available_percent", "%", "YARN memory that no container holds.", &["YARNMemoryAvailablePercentage"], &[Average, Minimum]).scarcest(),
     CLUSTER.named("memory_total_mib", "MiB", "Memory that YARN manages.", &["MemoryTotalMB"], &[Average]),
     CLUSTER.named("memory_allocated_mib", "MiB", "Memory that containers hold.", &["MemoryAllocatedMB"], &[Average]),
-    CLUSTER.named("containers_pending", "containers", "Containers that wait for room.", &["ContainerPending"], &[Maximum]),
+    CLUSTER.named("containers_pending", "containers", "Containers that wait for room.", &["ContainerPending"], &[Average, Maximum]),
     CLUSTER.named("apps_running", "applications", "YARN applications running.", &["AppsRunning"], &[Maximum]),
     CLUSTER.named("hdfs_used_percent", "%", "HDFS in use: the floor under the core nodes.", &["HDFSUtilization"], &[Maximum]),
     CLUSTER.named("auto_termination_idle_ratio", "", "Share of the hour in which the auto-termination policy sees the cluster as idle; it looks at notebooks and HDFS too.", &["AutoTerminationIsClusterIdle"], &[Average]).at(Parts::Known(auto_terminating)).slow(),
@@ -259,13 +288,13 @@ fn has_name(application: &Resource) -> bool {
 
 /// Whether a release label such as `emr-7.10.0` is at least `major.minor`.
 pub fn release_at_least(release: &str, major: u32, minor: u32) -> bool {
+    release_numbers(release).is_some_and(|numbers| numbers >= (major, minor))
+}
+
+/// Major and minor number of a release label.
+fn release_numbers(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.trim_start_matches("emr-").split('.').map(|n| n.parse::<u32>().ok());
-    match (numbers.next().flatten(), numbers.next().flatten()) {
-        (Some(release_major), Some(release_minor)) => {
-            (release_major, release_minor) >= (major, minor)
-        }
-        _ => false,
-    }
+    Some((numbers.next().flatten()?, numbers.next().flatten()?))
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub(super) struct Group {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Volumes {
     gib: i64,
+    largest_gib: i64,
     types: Vec<String>,
 }
 
@@ -64,6 +65,11 @@ impl Volumes {
         let specifications = || devices.iter().filter_map(|device| device.volume_specification());
         Self {
             gib: specifications().filter_map(|volume| volume.size_in_gb()).map(i64::from).sum(),
+            largest_gib: specifications()
+                .filter_map(|volume| volume.size_in_gb())
+                .map(i64::from)
+                .max()
+                .unwrap_or(0),
             types: specifications().filter_map(|volume| text(volume.volume_type()?)).collect(),
         }
     }
@@ -202,8 +208,17 @@ impl Group {
 
     /// Volumes of each node; `None` when they differ between its nodes' types.
     pub(super) fn ebs_gib_per_node(&self) -> Option<i64> {
+        self.of_each_node(|volumes| volumes.gib)
+    }
+
+    /// The largest volume of each node; `None` when it differs between its nodes' types.
+    pub(super) fn largest_volume_gib(&self) -> Option<i64> {
+        self.of_each_node(|volumes| volumes.largest_gib)
+    }
+
+    fn of_each_node(&self, size: fn(&Volumes) -> i64) -> Option<i64> {
         let types = self.instance_types()?;
-        let mut sizes = types.iter().map(|name| self.volumes.get(*name).map(|each| each.gib));
+        let mut sizes = types.iter().map(|name| self.volumes.get(*name).map(size));
         let first = sizes.next()??;
         sizes.all(|size| size == Some(first)).then_some(first)
     }
@@ -280,7 +295,7 @@ mod tests {
     fn a_fleet_of_one_running_type_has_that_type_s_volumes() {
         let instances = instances(&[("if-1", "r5.xlarge", MarketType::Spot)]);
         let group = Group::of_fleet(&fleet(), Some(&instances));
-        assert_eq!(group.ebs_gib_per_node(), Some(128));
+        assert_eq!((group.ebs_gib_per_node(), group.largest_volume_gib()), (Some(128), Some(64)));
         assert_eq!(group.ebs_type().as_deref(), Some("gp3"));
     }
 

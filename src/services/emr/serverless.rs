@@ -58,6 +58,11 @@ async fn found(
     if let Some(billed) = billed(client, id, now, &mut gaps).await {
         details.billed_vcpu_hours_14d = Some(billed.vcpu_hours);
         details.billed_memory_gb_hours_14d = Some(billed.memory_gb_hours);
+        details.used_vcpu_hours_14d = billed.used.map(|used| used.0);
+        details.used_memory_gb_hours_14d = billed.used.map(|used| used.1);
+        details.job_runs_14d = Some(billed.runs);
+        details.mean_run_minutes_14d =
+            (billed.runs > 0).then(|| billed.seconds as f64 / 60.0 / billed.runs as f64);
     }
     let tags = application.map(|application| application.tags.unwrap_or_default());
     let resource = Resource {
@@ -108,11 +113,21 @@ fn quantity(text: &str) -> Option<f64> {
     text[..end].parse().ok()
 }
 
-/// What job runs were billed.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// What job runs were billed, and what their workers held.
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Billed {
+    runs: i64,
+    /// Time of execution.
+    seconds: i64,
     vcpu_hours: f64,
     memory_gb_hours: f64,
+    /// vCPU-hours and GB-hours; `None` when a run does not tell.
+    used: Option<(f64, f64)>,
+}
+
+impl Billed {
+    const NOTHING: Self =
+        Self { runs: 0, seconds: 0, vcpu_hours: 0.0, memory_gb_hours: 0.0, used: Some((0.0, 0.0)) };
 }
 
 /// What an application's job runs of the last days were billed; `None` when it is not known of all.
@@ -132,7 +147,7 @@ async fn billed(client: &Client, id: &str, now: Timestamp, gaps: &mut Gaps) -> O
     let answers =
         each(&runs, |run| client.get_job_run().application_id(id).job_run_id(run.id()).send())
             .await;
-    let mut sum = Billed::default();
+    let mut sum = Billed::NOTHING;
     let mut all_known = true;
     for answer in answers {
         let run = gaps.known(GET_JOB_RUN, answer).and_then(|answer| answer.job_run);
@@ -140,6 +155,10 @@ async fn billed(client: &Client, id: &str, now: Timestamp, gaps: &mut Gaps) -> O
             Some(billed) => {
                 sum.vcpu_hours += billed.vcpu_hours;
                 sum.memory_gb_hours += billed.memory_gb_hours;
+                sum.runs += billed.runs;
+                sum.seconds += billed.seconds;
+                sum.used =
+                    sum.used.zip(billed.used).map(|(sum, run)| (sum.0 + run.0, sum.1 + run.1));
             }
             None => all_known = false,
         }
@@ -150,13 +169,19 @@ async fn billed(client: &Client, id: &str, now: Timestamp, gaps: &mut Gaps) -> O
 /// A run that has not ended, or failed before it had workers, has no bill yet: that is zero. One
 /// that succeeded without a bill is unknown.
 fn billed_of(run: &JobRun) -> Option<Billed> {
-    match run.billed_resource_utilization() {
-        Some(billed) => Some(Billed {
-            vcpu_hours: billed.v_cpu_hour().unwrap_or(0.0),
-            memory_gb_hours: billed.memory_gb_hour().unwrap_or(0.0),
-        }),
-        None => (run.state != JobRunState::Success).then(Billed::default),
-    }
+    let Some(billed) = run.billed_resource_utilization() else {
+        let nothing = Billed { runs: 1, ..Billed::NOTHING };
+        return (run.state != JobRunState::Success).then_some(nothing);
+    };
+    Some(Billed {
+        runs: 1,
+        seconds: run.total_execution_duration_seconds().map_or(0, i64::from),
+        vcpu_hours: billed.v_cpu_hour().unwrap_or(0.0),
+        memory_gb_hours: billed.memory_gb_hour().unwrap_or(0.0),
+        used: run
+            .total_resource_utilization()
+            .and_then(|used| Some((used.v_cpu_hour()?, used.memory_gb_hour()?))),
+    })
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ const CALLS: &[(&str, &str, Per)] = &[
     ("emr", "elasticmapreduce:GetManagedScalingPolicy", each("emr_clusters")),
     ("emr", "elasticmapreduce:GetAutoTerminationPolicy", each("emr_clusters")),
     ("emr", "elasticmapreduce:ListSteps", each("emr_clusters")),
+    ("emr", "elasticmapreduce:ListReleaseLabels", page("emr_clusters", 100)),
+    ("emr", "s3:GetBucketLifecycleConfiguration", each("emr_clusters")),
     ("emr", "emr-serverless:ListApplications", page("emr_serverless_applications", 50)),
     ("emr", "emr-serverless:GetApplication", each("emr_serverless_applications")),
     ("emr", "emr-serverless:ListJobRuns", each("emr_serverless_applications")),

@@ -36,13 +36,25 @@ struct Spec<'a> {
     applications: &'static [(&'static str, &'static str)],
     primary: &'static str,
     core: (&'static str, u32),
-    /// Spot.
+    primaries: u32,
     task: Option<(&'static str, u32)>,
+    /// `SPOT` or `ON_DEMAND`.
+    task_market: &'static str,
+    /// Type and GiB of each node's volume.
+    volume: (&'static str, u32),
     fleets: bool,
     age_days: f64,
     auto_terminate: bool,
     idle_timeout: Option<u32>,
     managed_scaling: bool,
+    /// Least and most of the managed scaling policy.
+    scaling: (u32, u32),
+    /// Bucket of its logs, without the account; none in regions without buckets of ours.
+    logs: &'a str,
+    /// Minutes of each night's step, which then fails.
+    failing: Option<i64>,
+    /// Percent of HDFS in use.
+    hdfs: f64,
     /// Share of the samples in which it idles.
     idle: f64,
     /// YARN memory in use, percent, at its quietest and busiest.
@@ -64,12 +76,19 @@ impl<'a> Spec<'a> {
             applications: SPARK,
             primary: "m6g.xlarge",
             core: ("m7g.2xlarge", 4),
+            primaries: 1,
             task: None,
+            task_market: "SPOT",
+            volume: ("gp3", 128),
             fleets: false,
             age_days: 90.0,
             auto_terminate: false,
             idle_timeout: Some(3_600),
             managed_scaling: true,
+            scaling: (2, 20),
+            logs: "platform-logs",
+            failing: None,
+            hdfs: 34.0,
             idle: 0.15,
             used: (52.0, 78.0),
             rhythm: Rhythm::Office,
@@ -84,6 +103,9 @@ impl Build {
         self.emr_production();
         self.emr_elsewhere();
         self.emr_special();
+        self.emr_sizes();
+        self.emr_disks();
+        self.emr_work();
         self.emr_ended();
     }
 
@@ -91,9 +113,13 @@ impl Build {
         self.emr_cluster(
             Spec {
                 task: Some(("m6g.2xlarge", 3)),
+                logs: "emr-logs",
                 ..Spec::healthy(PROD, IRELAND, "orders-batch-etl", "orders")
             },
-            &[],
+            &[
+                Role::Near("emr-ondemand-task-nodes", "its task nodes are on Spot"),
+                Role::Near("emr-s3-logs-no-lifecycle", "logs to a bucket that expires objects"),
+            ],
         );
         self.emr_cluster(
             Spec {
@@ -132,7 +158,10 @@ impl Build {
                 release: "emr-6.15.0",
                 ..Spec::healthy(PROD, VIRGINIA, "ledger-recon", "ledger")
             },
-            &[Role::Planted("emr-old-generation", "m4 and r4 nodes")],
+            &[
+                Role::Planted("emr-old-generation", "m4 and r4 nodes"),
+                Role::Near("emr-old-release", "eleven minor releases behind"),
+            ],
         );
         self.emr_cluster(
             Spec {
@@ -147,6 +176,7 @@ impl Build {
             &[
                 Role::Near("emr-no-auto-termination", "transient: it ends with its last step"),
                 Role::Near("emr-idle-cluster", "began four hours ago: too young to be judged"),
+                Role::Unknown("emr-managed-scaling-pinned", "four hours of data"),
             ],
         );
     }
@@ -180,6 +210,8 @@ impl Build {
             &[
                 Role::Planted("emr-no-auto-termination", "idles half of the time, for ever"),
                 Role::Near("emr-idle-cluster", "idles half of every hour, never a whole one"),
+                Role::Near("emr-transient-candidate", "one batch a night, but data on HDFS"),
+                Role::Near("emr-vs-serverless", "busy 45 % of the time"),
             ],
         );
         self.emr_cluster(
@@ -187,7 +219,7 @@ impl Build {
                 state: "WAITING",
                 applications: HBASE,
                 idle: 1.0,
-                used: (20.0, 22.0),
+                used: (45.0, 50.0),
                 rhythm: Rhythm::Flat,
                 idle_timeout: None,
                 managed_scaling: false,
@@ -231,9 +263,162 @@ impl Build {
             &[
                 Role::Unknown("emr-idle-cluster", "without YARN there are no metrics"),
                 Role::Unknown("emr-no-managed-scaling", "without YARN there are no metrics"),
+                Role::Unknown("emr-transient-candidate", "without YARN there are no metrics"),
+                Role::Unknown("emr-vs-serverless", "without YARN there are no metrics"),
                 Role::Near("emr-old-generation", "m4, and tagged as bound to x86"),
             ],
         );
+    }
+
+    /// Too many nodes, or nodes of another kind than would do.
+    fn emr_sizes(&mut self) {
+        let fixed = |name, team, used| Spec {
+            managed_scaling: false,
+            core: ("m7g.2xlarge", 6),
+            used,
+            rhythm: Rhythm::Customers,
+            ..Spec::healthy(PROD, VIRGINIA, name, team)
+        };
+        self.emr_cluster(
+            fixed("aml-screening", "fraud", (18.0, 30.0)),
+            &[Role::Planted("emr-oversized-yarn", "six nodes, a third of their memory in use")],
+        );
+        self.emr_cluster(
+            fixed("kyc-matching", "kyc", (38.0, 46.0)),
+            &[Role::Near("emr-oversized-yarn", "fixed size, and over 40 % of the memory in use")],
+        );
+        let pinned = |name, used| Spec {
+            core: ("m7g.2xlarge", 8),
+            scaling: (8, 20),
+            used,
+            ..Spec::healthy(PROD, VIRGINIA, name, "pricing")
+        };
+        self.emr_cluster(
+            pinned("pricing-grid", (10.0, 25.0)),
+            &[Role::Planted("emr-managed-scaling-pinned", "at its least of eight all the time")],
+        );
+        self.emr_cluster(
+            pinned("curves-grid", (52.0, 70.0)),
+            &[Role::Near("emr-managed-scaling-pinned", "at its least, and busy")],
+        );
+        self.emr_cluster(
+            Spec {
+                task: Some(("m6g.2xlarge", 3)),
+                task_market: "ON_DEMAND",
+                ..Spec::healthy(PROD, IRELAND, "settlement-batch", "settlement")
+            },
+            &[Role::Planted("emr-ondemand-task-nodes", "three task nodes on demand")],
+        );
+        let x86 = |name, tag| Spec {
+            primary: "m5.xlarge",
+            core: ("r5.2xlarge", 4),
+            tag,
+            ..Spec::healthy(PROD, VIRGINIA, name, "ledger")
+        };
+        self.emr_cluster(
+            x86("ledger-closing", None),
+            &[Role::Planted("emr-graviton", "m5 and r5 nodes")],
+        );
+        self.emr_cluster(
+            x86("ledger-quant", Some(("libraries", "x86-only"))),
+            &[Role::Near("emr-graviton", "m5 and r5, and tagged as bound to x86")],
+        );
+        let three = |account, name, team| Spec {
+            primaries: 3,
+            ..Spec::healthy(account, IRELAND, name, team)
+        };
+        self.emr_cluster(
+            three(UAT, "failover-uat", "platform"),
+            &[Role::Planted("emr-multi-master-nonprod", "three primary nodes in UAT")],
+        );
+        self.emr_cluster(
+            three(PROD, "payments-features", "payments"),
+            &[Role::Near("emr-multi-master-nonprod", "three primary nodes, in production")],
+        );
+    }
+
+    fn emr_disks(&mut self) {
+        let disks = |region, name, volume, hdfs| Spec {
+            volume,
+            hdfs,
+            ..Spec::healthy(PROD, region, name, "risk")
+        };
+        self.emr_cluster(
+            disks(IRELAND, "exposure-daily", ("gp2", 128), 34.0),
+            &[Role::Planted("emr-gp2-root-data", "128 GiB of gp2 on each node")],
+        );
+        self.emr_cluster(
+            disks(IRELAND, "exposure-history", ("gp2", 1_500), 34.0),
+            &[Role::Near("emr-gp2-root-data", "volumes of 1,500 GiB, with 4,500 IOPS")],
+        );
+        self.emr_cluster(
+            disks(VIRGINIA, "features-wide", ("gp3", 1_000), 6.0),
+            &[Role::Planted("emr-overprov-ebs", "a terabyte a node, HDFS filled to 6 %")],
+        );
+        self.emr_cluster(
+            disks(VIRGINIA, "features-archive", ("gp3", 1_000), 26.0),
+            &[Role::Near("emr-overprov-ebs", "a terabyte a node, HDFS filled to 26 %")],
+        );
+    }
+
+    /// How clusters are used, and what they run on.
+    fn emr_work(&mut self) {
+        self.emr_cluster(
+            Spec {
+                state: "WAITING",
+                idle: 0.75,
+                used: (8.0, 30.0),
+                hdfs: 4.0,
+                ..Spec::healthy(PROD, VIRGINIA, "reporting-batches", "reporting")
+            },
+            &[
+                Role::Planted("emr-transient-candidate", "one batch a night, nothing on HDFS"),
+                Role::Planted("emr-vs-serverless", "idles three quarters of the time"),
+            ],
+        );
+        self.emr_cluster(
+            Spec {
+                release: "emr-6.9.1",
+                ..Spec::healthy(PROD, IRELAND, "lineage-scan", "platform")
+            },
+            &[Role::Planted("emr-old-release", "a release of 2023")],
+        );
+        self.emr_cluster(
+            Spec {
+                logs: "landing-legacy",
+                ..Spec::healthy(PROD, IRELAND, "orders-landing-etl", "orders")
+            },
+            &[Role::Planted("emr-s3-logs-no-lifecycle", "logs to a bucket without a lifecycle")],
+        );
+        let failing = |name, minutes| Spec {
+            failing: Some(minutes),
+            ..Spec::healthy(PROD, VIRGINIA, name, "orders")
+        };
+        self.emr_cluster(
+            failing("ingest-retries", 210),
+            &[Role::Planted("emr-failed-steps-waste", "every night's step fails after 3.5 hours")],
+        );
+        self.emr_cluster(
+            failing("ingest-flaky", 90),
+            &[Role::Near("emr-failed-steps-waste", "every night's step fails after 1.5 hours")],
+        );
+    }
+
+    /// Notes what a cluster, or its instance groups, were placed for.
+    fn emr_note(&mut self, meta: &Meta, id: &str, groups: &EmrGroups, roles: &[Role]) {
+        for role in roles {
+            let (Role::Planted(rule, _) | Role::Near(rule, _) | Role::Unknown(rule, _)) = *role;
+            let of_tasks = rule == "emr-ondemand-task-nodes";
+            if !of_tasks && rule != "emr-gp2-root-data" {
+                self.note(meta, id, &[*role]);
+                continue;
+            }
+            if let EmrGroups::Groups(groups) = groups {
+                for group in groups.iter().filter(|group| !of_tasks || group.role == "TASK") {
+                    self.note(meta, &group.id, &[*role]);
+                }
+            }
+        }
     }
 
     fn emr_cluster(&mut self, spec: Spec<'_>, roles: &[Role]) {
@@ -262,7 +447,7 @@ impl Build {
         let ready = created + SignedDuration::from_secs(dice.int(360, 660));
         let (groups, instances) = nodes(&spec, dice, created, ready);
         self.emr_charges(&meta, &spec);
-        self.note(&meta, &id, roles);
+        self.emr_note(&meta, &id, &groups, roles);
         let load = if spec.silent { Load::default() } else { emr_load(&spec, ready, dice) };
         let primary_ip = instances.first().map(|node| node.private_ip.replace('.', "-"));
         let hours = self.options.now.duration_since(created).as_hours();
@@ -282,7 +467,10 @@ impl Build {
             applications: spec.applications.to_vec(),
             auto_terminate: spec.auto_terminate,
             termination_protected: spec.account.environment == "prod" && !spec.auto_terminate,
-            log_uri: Some(format!("s3n://bank-emr-logs-{}/", spec.account.name)),
+            log_uri: (spec.region == IRELAND).then(|| {
+                let bucket = self.named(&format!("bank-{}-{}", spec.logs, spec.account.name));
+                format!("s3n://{bucket}/emr/")
+            }),
             ebs_root_gib: 15,
             step_concurrency: 1,
             normalized_instance_hours: hours * nodes * 16,
@@ -297,8 +485,8 @@ impl Build {
             instances,
             managed_scaling: spec.managed_scaling.then_some(EmrManagedScaling {
                 unit: if spec.fleets { "InstanceFleetUnits" } else { "Instances" },
-                min: 2,
-                max: 20,
+                min: spec.scaling.0,
+                max: spec.scaling.1,
                 max_on_demand: Some(20),
                 max_core: Some(10),
                 strategy: "DEFAULT",
@@ -328,12 +516,16 @@ impl Build {
             let second = (now.as_second() / 86_400 - night) * 86_400 + 3_600 * 2;
             let created = Timestamp::from_second(second).unwrap_or(now);
             let dice = dice.of("step").nth(second as u64);
-            let minutes = dice.int(20, 90);
+            let minutes = spec.failing.unwrap_or_else(|| dice.int(20, 90));
             if created < ready || created + SignedDuration::from_mins(minutes + 2) >= now {
                 continue;
             }
             steps.push(EmrStep {
-                state: if dice.of("fails").int(0, 24) == 0 { "FAILED" } else { "COMPLETED" },
+                state: if spec.failing.is_some() || dice.of("fails").int(0, 24) == 0 {
+                    "FAILED"
+                } else {
+                    "COMPLETED"
+                },
                 started: Some(created + SignedDuration::from_secs(40)),
                 ended: Some(created + SignedDuration::from_mins(minutes)),
                 ..step(spec, dice, created)
@@ -343,9 +535,10 @@ impl Build {
     }
 
     fn emr_charges(&mut self, meta: &Meta, spec: &Spec<'_>) {
-        let nodes = [(spec.primary, 1, false), (spec.core.0, spec.core.1, false)]
+        let on_spot = spec.task_market == "SPOT";
+        let nodes = [(spec.primary, spec.primaries, false), (spec.core.0, spec.core.1, false)]
             .into_iter()
-            .chain(spec.task.map(|(instance, count)| (instance, count, true)));
+            .chain(spec.task.map(|(instance, count)| (instance, count, on_spot)));
         for (instance, count, spot) in nodes {
             let course = Course::flat(24.0 * f64::from(count));
             let usage = format!("BoxUsage:{instance}");
@@ -374,16 +567,20 @@ impl Build {
                 },
                 course,
             );
+            let (usage_type, operation, price) = match spec.volume.0 {
+                "gp2" => ("EBS:VolumeUsage.gp2", "CreateVolume-Gp2", "ebs-gp2"),
+                _ => ("EBS:VolumeUsage.gp3", "CreateVolume-Gp3", "ebs-gp3"),
+            };
             self.charge_stored(
                 meta,
                 Charge {
                     service: EC2_OTHER,
-                    usage_type: "EBS:VolumeUsage.gp3",
-                    operation: "CreateVolume-Gp3",
+                    usage_type,
+                    operation,
                     unit: "GB-Mo",
-                    price: prices::unit("ebs-gp3"),
+                    price: prices::unit(price),
                 },
-                Course::flat(f64::from(count) * (15.0 + f64::from(NODE_GIB))),
+                Course::flat(f64::from(count) * (15.0 + f64::from(spec.volume.1))),
             );
         }
     }
@@ -457,8 +654,6 @@ impl Build {
     }
 }
 
-const NODE_GIB: u32 = 128;
-
 fn step(spec: &Spec<'_>, dice: Dice, created: Timestamp) -> EmrStep {
     EmrStep {
         id: format!("s-{}", dice.of("id").text(13, UPPER)),
@@ -477,12 +672,14 @@ fn step(spec: &Spec<'_>, dice: Dice, created: Timestamp) -> EmrStep {
     }
 }
 
-fn volumes() -> Vec<EbsVolume> {
+fn volumes(spec: &Spec<'_>) -> Vec<EbsVolume> {
+    let (volume_type, gib) = spec.volume;
+    let gp3 = volume_type == "gp3";
     vec![EbsVolume {
-        volume_type: "gp3",
-        gib: NODE_GIB,
-        iops: Some(3_000),
-        throughput: Some(125),
+        volume_type,
+        gib,
+        iops: gp3.then_some(3_000),
+        throughput: gp3.then_some(125),
         device: "/dev/sdb",
     }]
 }
@@ -493,10 +690,12 @@ fn nodes(
     created: Timestamp,
     ready: Timestamp,
 ) -> (EmrGroups, Vec<EmrInstance>) {
-    let parts =
-        [("MASTER", spec.primary, 1, "ON_DEMAND"), ("CORE", spec.core.0, spec.core.1, "ON_DEMAND")]
-            .into_iter()
-            .chain(spec.task.map(|(instance, count)| ("TASK", instance, count, "SPOT")));
+    let parts = [
+        ("MASTER", spec.primary, spec.primaries, "ON_DEMAND"),
+        ("CORE", spec.core.0, spec.core.1, "ON_DEMAND"),
+    ]
+    .into_iter()
+    .chain(spec.task.map(|(instance, count)| ("TASK", instance, count, spec.task_market)));
     let mut groups = Vec::new();
     let mut fleets = Vec::new();
     let mut instances = Vec::new();
@@ -541,7 +740,7 @@ fn nodes(
                 provisioned_on_demand: units(!spot),
                 provisioned_spot: units(spot),
                 state: "RUNNING",
-                types: vec![EmrFleetType { instance_type, weight: 1, ebs: volumes() }],
+                types: vec![EmrFleetType { instance_type, weight: 1, ebs: volumes(spec) }],
             });
         } else {
             groups.push(EmrInstanceGroup {
@@ -553,7 +752,7 @@ fn nodes(
                 requested: count,
                 running: count,
                 state: "RUNNING",
-                ebs: volumes(),
+                ebs: volumes(spec),
                 autoscaling: None,
             });
         }
@@ -618,7 +817,9 @@ fn emr_load(spec: &Spec<'_>, ready: Timestamp, dice: Dice) -> Load {
         gauge("MRTotalNodes", flat("nodes", core + task + 1.0)),
         gauge(
             "HDFSUtilization",
-            Signal::percent(seed("hdfs"), Rhythm::Flat, 34.0, 34.0).jitter(0.02).burst(0.02),
+            Signal::percent(seed("hdfs"), Rhythm::Flat, spec.hdfs, spec.hdfs)
+                .jitter(0.02)
+                .burst(0.02),
         ),
     ];
     if spec.task.is_some() {

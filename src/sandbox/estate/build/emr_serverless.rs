@@ -25,6 +25,8 @@ struct Spec<'a> {
     /// Runs each night, and vCPU-hours of each.
     runs: (u32, f64),
     initial: bool,
+    /// Share of what is billed that workers held.
+    held: f64,
     tag: Option<(&'a str, &'a str)>,
 }
 
@@ -40,6 +42,7 @@ impl Build {
             architecture: "X86_64",
             runs: (4, 96.0),
             initial: false,
+            held: 0.91,
             tag: None,
         };
         self.application(
@@ -56,7 +59,23 @@ impl Build {
                 initial: true,
                 ..spec
             },
-            &[Role::Near("emrs-x86-to-arm", "as busy, and on ARM64 already")],
+            &[
+                Role::Near("emrs-x86-to-arm", "as busy, and on ARM64 already"),
+                Role::Near("emrs-preinit-idle", "its initial workers run jobs half of the time"),
+            ],
+        );
+        let arm = Spec { architecture: "ARM64", release: "emr-7.10.0", ..spec };
+        self.application(
+            Spec { name: "adhoc-spark", team: "risk", runs: (1, 6.0), initial: true, ..arm },
+            &[Role::Planted("emrs-preinit-idle", "three workers wait for one job a night")],
+        );
+        self.application(
+            Spec { name: "netting-spark", team: "settlement", runs: (3, 40.0), held: 0.5, ..arm },
+            &[Role::Planted("emrs-overprov-workers", "billed twice what workers held")],
+        );
+        self.application(
+            Spec { name: "margin-spark", team: "risk", runs: (3, 40.0), held: 0.7, ..arm },
+            &[Role::Near("emrs-overprov-workers", "billed 1.43 times what workers held")],
         );
         self.application(
             Spec {
@@ -197,7 +216,7 @@ impl Build {
                     started: Some(created + SignedDuration::from_secs(40)),
                     ended: Some(ended),
                     billed: resources(1.0),
-                    total: resources(0.91),
+                    total: resources(spec.held),
                 });
             }
         }

@@ -111,10 +111,15 @@ impl Build {
     pub(super) fn msk(&mut self) {
         self.msk_production();
         self.msk_elsewhere();
+        self.msk_shapes();
+        self.msk_clients();
     }
 
     fn msk_production(&mut self) {
-        self.msk_cluster(Spec::healthy(PROD, IRELAND, "orders-stream", "orders"), &[]);
+        self.msk_cluster(
+            Spec::healthy(PROD, IRELAND, "orders-stream", "orders"),
+            &[Role::Near("msk-paid-monitoring", "metrics of every broker, not of every topic")],
+        );
         self.msk_cluster(
             Spec {
                 instance: "kafka.m7g.2xlarge",
@@ -163,6 +168,7 @@ impl Build {
                 traffic: 2.0e6,
                 partitions: 1_400,
                 disk: 36.0,
+                autoscaled: false,
                 ..Spec::healthy(PROD, IRELAND, "settlement-stream", "settlement")
             },
             &[
@@ -171,6 +177,7 @@ impl Build {
                     "quiet, but 1,400 partitions a broker do not fit the next smaller size",
                 ),
                 Role::Near("msk-overprov-storage", "volumes filled to 36 %"),
+                Role::Near("msk-storage-no-autoscaling", "does not scale, but is filled to 36 %"),
             ],
         );
         self.msk_cluster(
@@ -194,7 +201,7 @@ impl Build {
                 replay: 60.0,
                 ..Spec::healthy(PROD, VIRGINIA, "payments-ledger", "payments")
             },
-            &[],
+            &[Role::Near("msk-provisioned-throughput", "its volumes read and write 230 MiB/s")],
         );
         self.msk_cluster(
             Spec {
@@ -221,6 +228,7 @@ impl Build {
             &[
                 Role::Near("msk-idle-cluster", "no traffic, but two clients stay connected"),
                 Role::Near("msk-m5-to-m7g", "its Kafka is too old for m7g"),
+                Role::Planted("msk-eol-kafka", "Kafka 2.6.2"),
             ],
         );
         self.msk_cluster(
@@ -229,14 +237,19 @@ impl Build {
                 traffic: 0.0,
                 clients: 0.0,
                 disk: 44.0,
+                kafka: "3.5.1",
                 tag: Some(("role", "standby")),
                 ..Spec::healthy(PROD, VIRGINIA, "orders-standby", "orders")
             },
-            &[Role::Near("msk-idle-cluster", "idle, and tagged as a standby")],
+            &[
+                Role::Near("msk-idle-cluster", "idle, and tagged as a standby"),
+                Role::Near("msk-eol-kafka", "an old version, which MSK supports still"),
+            ],
         );
         self.msk_cluster(
             Spec {
                 instance: "kafka.m7g.xlarge",
+                autoscaled: false,
                 silent: true,
                 ..Spec::healthy(UAT, IRELAND, "treasury-uat", "treasury")
             },
@@ -244,6 +257,8 @@ impl Build {
                 Role::Unknown("msk-idle-cluster", "publishes no metrics"),
                 Role::Unknown("msk-underused-brokers", "publishes no metrics"),
                 Role::Unknown("msk-overprov-storage", "publishes no metrics"),
+                Role::Unknown("msk-storage-no-autoscaling", "publishes no metrics"),
+                Role::Unknown("msk-partition-density", "publishes no metrics"),
             ],
         );
         self.msk_cluster(
@@ -264,7 +279,137 @@ impl Build {
                 Role::Near("msk-overprov-storage", "filled to 11 %, but of 60 GiB only"),
             ],
         );
-        self.msk_serverless("playground-dev", "platform");
+        self.msk_serverless(
+            DEV,
+            IRELAND,
+            ("playground-dev", "platform"),
+            2.0e5,
+            &[
+                Role::Planted("msk-serverless-floor", "a tenth of a MB/s"),
+                Role::Planted("msk-dead-topics", "one topic without a byte"),
+            ],
+        );
+        self.msk_serverless(
+            PROD,
+            VIRGINIA,
+            ("events-serverless", "cards"),
+            1.2e7,
+            &[
+                Role::Near("msk-serverless-floor", "some MB/s"),
+                Role::Near("msk-dead-topics", "every topic is in use"),
+            ],
+        );
+    }
+
+    /// Streams of production whose brokers, volumes or clients are not what they need.
+    fn msk_shapes(&mut self) {
+        let nine = |name, disk| Spec {
+            brokers: 9,
+            cpu: (3.0, 6.5),
+            traffic: 1.0e6,
+            partitions: 300,
+            disk,
+            ..Spec::healthy(PROD, VIRGINIA, name, "settlement")
+        };
+        self.msk_cluster(
+            nine("clearing-stream", 36.0),
+            &[Role::Planted("msk-too-many-brokers", "nine quiet brokers where six would do")],
+        );
+        self.msk_cluster(
+            nine("clearing-archive", 48.0),
+            &[Role::Near("msk-too-many-brokers", "as quiet, but six volumes would be 72 % full")],
+        );
+        self.msk_cluster(
+            Spec {
+                disk: 66.0,
+                autoscaled: false,
+                ..Spec::healthy(PROD, IRELAND, "limits-stream", "risk")
+            },
+            &[Role::Planted("msk-storage-no-autoscaling", "66 % full, and does not scale")],
+        );
+        let archive = |name, cleanup| Spec {
+            volume: Some(4_000),
+            disk: 45.0,
+            retention_hours: 168,
+            cleanup,
+            ..Spec::healthy(PROD, VIRGINIA, name, "trades")
+        };
+        self.msk_cluster(
+            archive("trades-archive", "delete"),
+            &[
+                Role::Planted("msk-tiered-storage", "5.4 TB on volumes, kept for a week"),
+                Role::Near("msk-retention-outlier", "kept for a week exactly"),
+            ],
+        );
+        self.msk_cluster(
+            archive("trades-state", "compact"),
+            &[Role::Near("msk-tiered-storage", "as much, of compacted topics")],
+        );
+        let wide = |name, disk| Spec {
+            volume: Some(4_000),
+            disk,
+            traffic: 1.0e6,
+            ..Spec::healthy(PROD, VIRGINIA, name, "pricing")
+        };
+        self.msk_cluster(
+            wide("quotes-wide", 33.0),
+            &[Role::Planted("msk-express-candidate", "12 TB of volumes, a third full")],
+        );
+        self.msk_cluster(
+            wide("quotes-history", 43.0),
+            &[Role::Near("msk-express-candidate", "12 TB of volumes, 43 % full")],
+        );
+        self.msk_cluster(
+            Spec {
+                monitoring: Some("PER_TOPIC_PER_BROKER"),
+                ..Spec::healthy(PROD, IRELAND, "audit-events", "ledger")
+            },
+            &[Role::Planted("msk-paid-monitoring", "metrics of every topic on every broker")],
+        );
+        self.msk_cluster(
+            Spec {
+                instance: "kafka.m7g.4xlarge",
+                throughput: Some(400),
+                ..Spec::healthy(PROD, VIRGINIA, "cards-ledger", "cards")
+            },
+            &[Role::Planted("msk-provisioned-throughput", "400 MiB/s paid, 5 used")],
+        );
+    }
+
+    fn msk_clients(&mut self) {
+        let dense =
+            |name, partitions| Spec { partitions, ..Spec::healthy(PROD, IRELAND, name, "cards") };
+        self.msk_cluster(
+            dense("cards-hub", 1_200),
+            &[Role::Planted("msk-partition-density", "1,200 partitions on each m7g.large")],
+        );
+        self.msk_cluster(
+            dense("cards-events", 1_000),
+            &[Role::Near("msk-partition-density", "1,000 partitions, as many as recommended")],
+        );
+        self.msk_cluster(
+            Spec {
+                instance: "express.m7g.large",
+                volume: None,
+                kafka: "3.6.0",
+                retention_hours: 336,
+                ..Spec::healthy(PROD, VIRGINIA, "market-history", "pricing")
+            },
+            &[Role::Planted("msk-retention-outlier", "two weeks on Express brokers")],
+        );
+        let read = |name, reads| Spec {
+            traffic: 2.0e6,
+            reads,
+            ..Spec::healthy(PROD, VIRGINIA, name, "reference")
+        };
+        self.msk_cluster(
+            read("reference-data", 5.0),
+            &[Role::Planted("msk-cross-az-clients", "each byte is read five times")],
+        );
+        self.msk_cluster(
+            read("reference-prices", 2.7),
+            &[Role::Near("msk-cross-az-clients", "each byte is read 2.7 times")],
+        );
     }
 
     fn msk_cluster(&mut self, spec: Spec<'_>, roles: &[Role]) {
@@ -539,10 +684,16 @@ impl Build {
         }
     }
 
-    fn msk_serverless(&mut self, base: &str, team: &str) {
+    fn msk_serverless(
+        &mut self,
+        account: Account,
+        region: &'static str,
+        (base, team): (&str, &str),
+        traffic: f64,
+        roles: &[Role],
+    ) {
         let name = self.named(base);
         let dice = self.dice_of("msk", &name);
-        let (account, region) = (DEV, IRELAND);
         let meta = Meta {
             account: account.id,
             region,
@@ -572,7 +723,6 @@ impl Build {
             charge("KafkaServerless-PartitionHours", "Hrs", "msk-serverless-partition-hour"),
             Course::flat(24.0 * 12.0),
         );
-        let traffic = 2.0e5;
         self.charge(
             &meta,
             charge("KafkaServerless-In-Bytes", "GB", "msk-serverless-in"),
@@ -590,6 +740,15 @@ impl Build {
                 Series::gauge("MessagesInPerSec", Level::Topic, signal("messages", traffic / 2e3)),
             ],
         };
+        let has_dead = roles.iter().any(|role| matches!(role, Role::Planted("msk-dead-topics", _)));
+        if has_dead {
+            let silent = ["BytesInPerSec", "BytesOutPerSec", "MessagesInPerSec"]
+                .map(|name| (name, Signal::flat(0, 0.0)));
+            let dimensions = [("Cluster Name", meta.name.as_str()), ("Topic", "legacy.import.v1")];
+            self.others.push(Other::of(&meta, "AWS/Kafka", &dimensions, silent));
+        }
+        let id = meta.name.clone();
+        self.note(&meta, &id, roles);
         let cluster = MskCluster {
             kind: MskKind::Serverless {
                 subnets: subnets(self.dice, account.id, region, 3),

@@ -77,6 +77,11 @@ fn step(state: &str, ended: Option<&str>) -> Json {
     } } })
 }
 
+/// Objects under `emr/` expire, those under `elasticmapreduce/` do not.
+const LIFECYCLE_OF_LOGS: &str = "<LifecycleConfiguration>\
+    <Rule><ID>logs</ID><Status>Enabled</Status><Filter><Prefix>emr/</Prefix></Filter>\
+    <Expiration><Days>90</Days></Expiration></Rule></LifecycleConfiguration>";
+
 /// What EMR answers of a cluster without policies, steps and nodes, and of a region without EMR
 /// Serverless applications.
 fn bare(request: &Request) -> Reply {
@@ -84,6 +89,8 @@ fn bare(request: &Request) -> Reply {
         "ListClusters" => json!({ "Clusters": [] }),
         "GetManagedScalingPolicy" | "GetAutoTerminationPolicy" => json!({}),
         "ListSteps" => json!({ "Steps": [] }),
+        "ListReleaseLabels" => json!({ "ReleaseLabels": ["emr-7.1.0", "emr-7.0.0", "emr-6.15.0"] }),
+        "GET /logs?lifecycle" => return Reply::xml(LIFECYCLE_OF_LOGS),
         "ListInstanceGroups" => json!({ "InstanceGroups": [] }),
         "ListInstanceFleets" => json!({ "InstanceFleets": [] }),
         "ListInstances" => json!({ "Instances": [] }),
