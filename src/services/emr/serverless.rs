@@ -61,8 +61,10 @@ async fn found(
         details.used_vcpu_hours_14d = billed.used.map(|used| used.0);
         details.used_memory_gb_hours_14d = billed.used.map(|used| used.1);
         details.job_runs_14d = Some(billed.runs);
-        details.mean_run_minutes_14d =
-            (billed.runs > 0).then(|| billed.seconds as f64 / 60.0 / billed.runs as f64);
+        details.mean_run_minutes_14d = billed
+            .seconds
+            .filter(|_| billed.runs > 0)
+            .map(|seconds| seconds as f64 / 60.0 / billed.runs as f64);
     }
     let tags = application.map(|application| application.tags.unwrap_or_default());
     let resource = Resource {
@@ -117,8 +119,8 @@ fn quantity(text: &str) -> Option<f64> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Billed {
     runs: i64,
-    /// Time of execution.
-    seconds: i64,
+    /// Time of execution; `None` when a run does not tell.
+    seconds: Option<i64>,
     vcpu_hours: f64,
     memory_gb_hours: f64,
     /// vCPU-hours and GB-hours; `None` when a run does not tell.
@@ -126,8 +128,13 @@ struct Billed {
 }
 
 impl Billed {
-    const NOTHING: Self =
-        Self { runs: 0, seconds: 0, vcpu_hours: 0.0, memory_gb_hours: 0.0, used: Some((0.0, 0.0)) };
+    const NOTHING: Self = Self {
+        runs: 0,
+        seconds: Some(0),
+        vcpu_hours: 0.0,
+        memory_gb_hours: 0.0,
+        used: Some((0.0, 0.0)),
+    };
 }
 
 /// What an application's job runs of the last days were billed; `None` when it is not known of all.
@@ -156,7 +163,7 @@ async fn billed(client: &Client, id: &str, now: Timestamp, gaps: &mut Gaps) -> O
                 sum.vcpu_hours += billed.vcpu_hours;
                 sum.memory_gb_hours += billed.memory_gb_hours;
                 sum.runs += billed.runs;
-                sum.seconds += billed.seconds;
+                sum.seconds = sum.seconds.zip(billed.seconds).map(|(sum, run)| sum + run);
                 sum.used =
                     sum.used.zip(billed.used).map(|(sum, run)| (sum.0 + run.0, sum.1 + run.1));
             }
@@ -175,7 +182,7 @@ fn billed_of(run: &JobRun) -> Option<Billed> {
     };
     Some(Billed {
         runs: 1,
-        seconds: run.total_execution_duration_seconds().map_or(0, i64::from),
+        seconds: run.total_execution_duration_seconds().map(i64::from),
         vcpu_hours: billed.v_cpu_hour().unwrap_or(0.0),
         memory_gb_hours: billed.memory_gb_hour().unwrap_or(0.0),
         used: run

@@ -167,16 +167,20 @@ async fn a_cluster_of_groups_is_read_with_its_policies_and_steps() {
           "applications": "hadoop,spark",
           "auto_terminate": "false",
           "auto_termination_policy": "true",
+          "core_ebs_gib": "256",
           "core_instance_type": "m5.xlarge",
           "core_nodes": "4",
           "ebs_gib": "748",
+          "failed_step_hours_14d": "0",
           "failed_steps": "1",
           "group_autoscaling": "true",
           "idle_timeout_seconds": "3600",
           "instance_collection": "INSTANCE_GROUP",
           "last_step_ended_at": "2026-03-09T11:00:00Z",
           "log_uri": "s3n://logs/emr/",
+          "logs_expire": "true",
           "managed_scaling": "true",
+          "newer_releases": "2",
           "primary_instance_type": "m5.xlarge",
           "primary_nodes": "1",
           "ready_at": "2026-01-05T08:10:00Z",
@@ -184,6 +188,8 @@ async fn a_cluster_of_groups_is_read_with_its_policies_and_steps() {
           "scaling_max": "20",
           "scaling_min": "2",
           "scaling_unit": "Instances",
+          "step_batches_14d": "0",
+          "step_hours_14d": "0",
           "task_nodes": "5",
           "task_on_demand_nodes": "2",
           "termination_protected": "true"
@@ -197,6 +203,7 @@ async fn a_cluster_of_groups_is_read_with_its_policies_and_steps() {
           "ebs_gib_per_node": "64",
           "ebs_type": "gp2",
           "instance_type": "m5.xlarge",
+          "largest_volume_gib": "32",
           "market": "ON_DEMAND",
           "requested": "4",
           "role": "CORE",
@@ -212,6 +219,7 @@ async fn a_cluster_of_groups_is_read_with_its_policies_and_steps() {
           "ebs_gib_per_node": "64",
           "ebs_type": "gp2",
           "instance_type": "m5.xlarge",
+          "largest_volume_gib": "32",
           "market": "ON_DEMAND",
           "requested": "1",
           "role": "MASTER",
@@ -226,6 +234,7 @@ async fn a_cluster_of_groups_is_read_with_its_policies_and_steps() {
           "collection": "INSTANCE_GROUP",
           "ebs_gib_per_node": "0",
           "instance_type": "m4.large",
+          "largest_volume_gib": "0",
           "market": "ON_DEMAND",
           "requested": "0",
           "role": "MASTER",
@@ -241,6 +250,7 @@ async fn a_cluster_of_groups_is_read_with_its_policies_and_steps() {
           "ebs_gib_per_node": "64",
           "ebs_type": "gp2",
           "instance_type": "r5.xlarge",
+          "largest_volume_gib": "32",
           "market": "ON_DEMAND",
           "requested": "2",
           "role": "TASK",
@@ -256,6 +266,7 @@ async fn a_cluster_of_groups_is_read_with_its_policies_and_steps() {
           "ebs_gib_per_node": "100",
           "ebs_type": "gp3",
           "instance_type": "m5.xlarge",
+          "largest_volume_gib": "100",
           "market": "SPOT",
           "requested": "3",
           "role": "TASK",
@@ -265,6 +276,27 @@ async fn a_cluster_of_groups_is_read_with_its_policies_and_steps() {
       ]
     ]
     "#);
+}
+
+#[test]
+fn a_rule_expires_logs_only_when_it_covers_all_of_them() {
+    use aws_sdk_s3::types::{LifecycleExpiration, LifecycleRuleFilter, Tag};
+    let rule = |prefix: &str, status: ExpirationStatus, days: Option<i32>, tag: Option<Tag>| {
+        LifecycleRule::builder()
+            .status(status)
+            .filter(LifecycleRuleFilter::builder().prefix(prefix).set_tag(tag).build())
+            .expiration(LifecycleExpiration::builder().set_days(days).build())
+            .build()
+            .unwrap()
+    };
+    let enabled = || ExpirationStatus::Enabled;
+    assert!(expires(&rule("", enabled(), Some(90), None), "emr/logs/"));
+    assert!(expires(&rule("emr/", enabled(), Some(90), None), "emr/logs/"));
+    assert!(!expires(&rule("emr/logs/old/", enabled(), Some(90), None), "emr/logs/"));
+    assert!(!expires(&rule("", ExpirationStatus::Disabled, Some(90), None), "emr/logs/"));
+    assert!(!expires(&rule("", enabled(), None, None), "emr/logs/"));
+    let tag = Tag::builder().key("class").value("log").build().unwrap();
+    assert!(!expires(&rule("", enabled(), Some(90), Some(tag)), "emr/logs/"));
 }
 
 #[tokio::test]
@@ -326,19 +358,25 @@ async fn a_cluster_of_fleets_counts_its_instances() {
           "applications": "hadoop,spark",
           "auto_terminate": "false",
           "auto_termination_policy": "false",
+          "core_ebs_gib": "128",
           "core_instance_type": "m5.xlarge",
           "core_nodes": "2",
           "ebs_gib": "384",
           "ebs_type": "gp2",
+          "failed_step_hours_14d": "0",
           "failed_steps": "0",
           "group_autoscaling": "false",
           "instance_collection": "INSTANCE_FLEET",
           "log_uri": "s3n://logs/emr/",
+          "logs_expire": "true",
           "managed_scaling": "false",
+          "newer_releases": "2",
           "primary_instance_type": "m5.xlarge",
           "primary_nodes": "1",
           "ready_at": "2026-01-05T08:10:00Z",
           "release": "emr-6.15.0",
+          "step_batches_14d": "0",
+          "step_hours_14d": "0",
           "task_nodes": "2",
           "task_on_demand_nodes": "1",
           "termination_protected": "true"
@@ -352,6 +390,7 @@ async fn a_cluster_of_fleets_counts_its_instances() {
           "ebs_gib_per_node": "64",
           "ebs_type": "gp2",
           "instance_type": "m5.xlarge",
+          "largest_volume_gib": "64",
           "market": "ON_DEMAND",
           "requested": "8",
           "role": "CORE",
@@ -367,6 +406,7 @@ async fn a_cluster_of_fleets_counts_its_instances() {
           "ebs_gib_per_node": "64",
           "ebs_type": "gp2",
           "instance_type": "m5.xlarge",
+          "largest_volume_gib": "64",
           "market": "ON_DEMAND",
           "requested": "4",
           "role": "MASTER",
@@ -410,6 +450,8 @@ async fn what_is_denied_of_a_cluster_is_unknown_and_its_groups_are_no_whole_list
     assert_eq!(
         gaps(&inventory),
         [
+            ("elasticmapreduce:ListReleaseLabels", "", "denied"),
+            ("s3:GetBucketLifecycleConfiguration", "logs", "denied"),
             ("elasticmapreduce:DescribeCluster", "j-2", "denied"),
             ("elasticmapreduce:GetManagedScalingPolicy", "j-2", "denied"),
             ("elasticmapreduce:GetAutoTerminationPolicy", "j-2", "denied"),
@@ -488,6 +530,10 @@ fn job_run(id: &str, state: &str, billed: Option<f64>) -> Json {
     if let Some(hours) = billed {
         run["billedResourceUtilization"] =
             json!({ "vCPUHour": hours, "memoryGBHour": 4.0 * hours, "storageGBHour": 0 });
+        run["totalResourceUtilization"] = json!({
+            "vCPUHour": 0.8 * hours, "memoryGBHour": 3.2 * hours, "storageGBHour": 0
+        });
+        run["totalExecutionDurationSeconds"] = json!(450);
     }
     run
 }
@@ -549,7 +595,11 @@ async fn serverless_applications_are_listed_with_what_their_runs_were_billed() {
           "initial_memory_gb": "164",
           "initial_vcpus": "42",
           "initial_workers": "11",
-          "release": "emr-7.1.0"
+          "job_runs_14d": "3",
+          "mean_run_minutes_14d": "5",
+          "release": "emr-7.1.0",
+          "used_memory_gb_hours_14d": "40.8",
+          "used_vcpu_hours_14d": "10.2"
         }
       ],
       [
@@ -564,7 +614,10 @@ async fn serverless_applications_are_listed_with_what_their_runs_were_billed() {
           "initial_memory_gb": "0",
           "initial_vcpus": "0",
           "initial_workers": "0",
-          "release": "emr-7.1.0"
+          "job_runs_14d": "0",
+          "release": "emr-7.1.0",
+          "used_memory_gb_hours_14d": "0",
+          "used_vcpu_hours_14d": "0"
         }
       ]
     ]
