@@ -372,6 +372,45 @@ async fn one_storage_class_is_a_part() {
 }
 
 #[tokio::test]
+async fn silent_parts_are_counted_and_a_services_own_are_not() {
+    let bytes = |part, hours_ago, sum: f64| {
+        point("a", part, "topic_bytes", hours_ago, vec![("sum", Cell::Float(sum))])
+    };
+    let points = [
+        bytes("orders", 0, 5.0),
+        bytes("orders", 1, 0.0),
+        bytes("legacy", 0, 0.0),
+        bytes("legacy", 1, 0.0),
+        bytes("__consumer_offsets", 0, 0.0),
+    ];
+    let clusters = [cluster("a", vec![]), cluster("b", vec![])];
+    let tables = lake(&MskCluster::KIND, &clusters, &points);
+    // Of b nothing was heard: that is unknown, and no topic less.
+    assert_eq!(counts(&rule("topic_bytes_silent = 1", ""), &tables, None).await, (1, 0, 1));
+}
+
+#[tokio::test]
+async fn parts_can_be_told_by_the_end_of_their_name() {
+    let bytes =
+        |part, sum: f64| point("a", part, "topic_bytes", 0, vec![("sum", Cell::Float(sum))]);
+    let points = [bytes("orders/v1", 5.0), bytes("cards/v1", 7.0), bytes("orders/v2", 100.0)];
+    let tables = lake(&MskCluster::KIND, &[cluster("a", vec![])], &points);
+    let pack = rule("topic_bytes_sum['*/v1'] = 12 and topic_bytes_sum['orders/v1'] = 5", "");
+    assert_eq!(counts(&pack, &tables, None).await, (1, 0, 0));
+}
+
+#[tokio::test]
+async fn where_no_mean_is_read_the_maxima_stand_for_it() {
+    let fill = |hours_ago, max: f64| {
+        point("a", "1", "disk_used_percent", hours_ago, vec![("max", Cell::Float(max))])
+    };
+    let clusters = [cluster("a", vec![("brokers", Cell::Int(1))])];
+    let tables = lake(&MskCluster::KIND, &clusters, &[fill(0, 10.0), fill(1, 30.0)]);
+    let pack = rule("disk_used_percent_mean = 20 and disk_used_percent_cv = 0.5", "");
+    assert_eq!(counts(&pack, &tables, None).await, (1, 0, 0));
+}
+
+#[tokio::test]
 async fn one_finding_of_each_resource_is_counted() {
     let book = PriceBook::builtin();
     let file = |id: &str, saving: &str| {

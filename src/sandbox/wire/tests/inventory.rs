@@ -46,6 +46,71 @@ async fn clusters_and_brokers_of_msk_are_all_there() {
 }
 
 #[tokio::test]
+async fn configurations_versions_and_scaling_targets_of_msk_are_told() {
+    let sandbox = sandbox().await;
+    let config = config(&sandbox, PROD, "eu-west-1");
+    let kafka = aws_sdk_kafka::Client::new(&config);
+    let clusters = sandbox.estate().msk_clusters(PROD, "eu-west-1");
+    for cluster in clusters.iter().filter_map(|cluster| cluster.provisioned()) {
+        let answer = kafka
+            .describe_configuration_revision()
+            .arn(&cluster.configuration_arn)
+            .revision(cluster.configuration_revision)
+            .send()
+            .await
+            .unwrap();
+        let properties = answer.server_properties().unwrap().as_ref();
+        assert_eq!(properties, cluster.server_properties.as_bytes());
+        assert!(cluster.server_properties.contains("log.retention.hours="));
+    }
+    let wrong = kafka.describe_configuration_revision().arn("arn:aws:kafka:x").revision(1);
+    assert_eq!(code!(wrong), "NotFoundException");
+
+    let mut pages = kafka.list_kafka_versions().into_paginator().page_size(3).send();
+    let mut versions = BTreeSet::new();
+    while let Some(page) = pages.next().await {
+        for version in page.unwrap().kafka_versions() {
+            versions.insert(version.version().unwrap().to_owned());
+        }
+    }
+    for cluster in clusters.iter().filter_map(|cluster| cluster.provisioned()) {
+        assert!(versions.contains(cluster.kafka_version), "{}", cluster.kafka_version);
+    }
+
+    use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
+    let scaling = aws_sdk_applicationautoscaling::Client::new(&config);
+    let all = || scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Kafka);
+    let mut pages = all().into_paginator().page_size(2).send();
+    let mut ids = Vec::new();
+    while let Some(page) = pages.next().await {
+        ids.extend(page.unwrap().scalable_targets().iter().map(|it| it.resource_id().to_owned()));
+    }
+    let estate = sandbox.estate();
+    let targets = estate.scaling_targets(PROD, "eu-west-1").filter(|it| it.namespace == "kafka");
+    let expected: Vec<_> = targets.map(|it| it.resource_id.clone()).collect();
+    assert!(expected.len() > 2 && expected.len() < clusters.len());
+    assert_eq!(ids, expected);
+    let one = all().resource_ids(&expected[0]).send().await.unwrap();
+    assert_eq!(one.scalable_targets().len(), 1);
+    let dimension = ScalableDimension::KafkaBrokerStorageVolumeSize;
+    assert_eq!(code!(all().scalable_dimension(dimension)), "ValidationException");
+}
+
+#[tokio::test]
+async fn emr_lists_its_releases_page_by_page() {
+    let sandbox = sandbox().await;
+    let emr = aws_sdk_emr::Client::new(&config(&sandbox, PROD, "eu-west-1"));
+    let mut pages = emr.list_release_labels().into_paginator().page_size(7).send();
+    let mut labels = Vec::new();
+    while let Some(page) = pages.next().await {
+        labels.extend(page.unwrap().release_labels().to_vec());
+    }
+    let distinct: BTreeSet<_> = labels.iter().collect();
+    assert_eq!(distinct.len(), labels.len());
+    assert!(labels.contains(&"emr-7.5.0".to_owned()) && labels.len() > 14);
+}
+
+#[tokio::test]
 async fn empty_pages_hide_nothing_from_who_follows_the_token() {
     let (calm, sandbox) = (sandbox().await, with_faults("empty-page=40%,seed=2").await);
     for (account, region) in places() {
