@@ -8,8 +8,8 @@ use crate::yaml::{Fields, Node, Read, Reader};
 /// Shortest time that versions are kept: a reader that began before must be able to finish.
 const SHORTEST_VERSIONS: Span = Span::days(1);
 
-/// Shortest time that rows are kept: rules look back two weeks, and some a month.
-const SHORTEST_ROWS: Span = Span::days(35);
+/// Shortest time that rows are kept: rules look back two weeks, some a month, and on buckets 90 days.
+const SHORTEST_ROWS: Span = Span::days(95);
 
 /// `store`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(config.versions_of("cost"), Span::days(400));
         let problems = read("retention: { usage: 2d, costs: 3d }\n").unwrap_err();
         let text = problems.to_string();
-        assert!(text.contains("`store.retention.usage` must be at least 35d, not 2d"), "{text}");
+        assert!(text.contains("`store.retention.usage` must be at least 95d, not 2d"), "{text}");
         assert!(text.contains("unknown setting `store.retention.costs`"), "{text}");
     }
 }
