@@ -138,7 +138,8 @@ async fn of_usage() -> Vec<String> {
     let saving = "duration_ms_sum / 1000 * memory_mib / 1024 * price('lambda.gb-second-x86')";
     let pack = pack(RULES, when, saving, &book);
     let tables = store.session(now(), None).await.unwrap();
-    let scene = Scene { tables: &tables, day: today, now: now(), reads: Some(&reads) };
+    let scene =
+        Scene { tables: &tables, day: today, now: now(), reads: Some(&reads), owners: None };
     measure(&format!("{written} of usage, in the lake"), RULES, &pack, &book, &scene).await
 }
 
@@ -212,7 +213,8 @@ async fn of_resources(count: usize) -> Vec<String> {
         )
     };
     let pack = pack(count, when, "memory_mib * 0.01", &book);
-    let scene = Scene { tables: &tables, day: today, now: now(), reads: Some(&reads) };
+    let scene =
+        Scene { tables: &tables, day: today, now: now(), reads: Some(&reads), owners: None };
     measure(&format!("{ROWS} resources, in memory"), count, &pack, &book, &scene).await
 }
 

@@ -18,6 +18,7 @@ const CONFIGURED: &[&[&str]] = &[
     &["plan"],
     &["check"],
     &["findings"],
+    &["parity"],
     &["budgets"],
     &["forecast"],
     &["forecast", "backtest"],

@@ -227,7 +227,7 @@ const MEANINGS: &[(Meaning, &[&str])] = &[
             "ProvisionedConcurrencyConfigNotFound",
         ],
     ),
-    (Meaning::Gone, &["NoSuchBucket", "ResourceNotFound", "NotFound"]),
+    (Meaning::Gone, &["NoSuchBucket", "NoSuchKey", "ResourceNotFound", "NotFound"]),
     (
         Meaning::NotAvailable,
         &["UnknownOperation", "UnsupportedOperation", "ServiceNotAvailable", "RegionDisabled"],

@@ -1,10 +1,21 @@
-//! Putting files into S3: all that centime ever writes in AWS. Only `report.s3` asks for it, with a
-//! role of its own that may do nothing else.
+//! Objects of S3 whose content centime reads or writes. It reads Terraform states where `terraform.states`
+//! names them, and puts files where `report.s3` asks for it, with a role of its own that may do nothing
+//! else: all that centime ever writes in AWS.
 
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::access::Scope;
 use super::error::{Error, classify};
+
+/// Gets an object of a bucket of the scope's region, as a stream.
+///
+/// # Errors
+///
+/// Whatever S3 answers but the object.
+pub async fn get(scope: &Scope, bucket: &str, key: &str) -> Result<ByteStream, Error> {
+    let answer = scope.s3().get_object().bucket(bucket).key(key).send().await;
+    answer.map(|answer| answer.body).map_err(|error| classify("s3:GetObject", error))
+}
 
 /// Puts a file into a bucket of the scope's region, in place of one of the same name.
 ///

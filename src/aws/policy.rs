@@ -62,6 +62,22 @@ pub struct Writes<'a> {
     pub prefix: &'a str,
 }
 
+/// An object that a principal reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Gets<'a> {
+    /// `None`: the principal that centime runs as.
+    pub role_arn: Option<&'a str>,
+    pub bucket: &'a str,
+    pub key: &'a str,
+}
+
+/// Objects of S3 whose content is read or written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Objects<'a> {
+    pub puts: Option<Writes<'a>>,
+    pub gets: &'a [Gets<'a>],
+}
+
 /// What one principal does.
 #[derive(Debug, Default)]
 struct Duties {
@@ -69,6 +85,8 @@ struct Duties {
     reads_cost: bool,
     /// ARN of the objects that it puts.
     puts: Option<String>,
+    /// ARNs of the objects that it gets.
+    gets: BTreeSet<String>,
     assumes: BTreeSet<String>,
 }
 
@@ -80,7 +98,7 @@ pub fn policies(
     config: &Config,
     services: &[ServiceActions<'_>],
     beside: &[Duty],
-    writes: Option<Writes<'_>>,
+    objects: Objects<'_>,
 ) -> Vec<Policy> {
     let mut principals: BTreeMap<Option<String>, Duties> = BTreeMap::new();
     if config.accounts.is_empty() {
@@ -91,11 +109,15 @@ pub fn policies(
     }
     let payer = config.billing_account.as_ref().and_then(|account| account.role_arn.clone());
     principals.entry(payer).or_default().reads_cost = true;
-    if let Some(Writes { role_arn, bucket, prefix }) = writes {
+    if let Some(Writes { role_arn, bucket, prefix }) = objects.puts {
         let duties = principals.entry(Some(role_arn.to_owned())).or_default();
-        // `aws`, `aws-us-gov`, `aws-cn`: a role lives in the partition of what it may do.
-        let partition = role_arn.split(':').nth(1).unwrap_or("aws");
+        let partition = partition(role_arn);
         duties.puts = Some(format!("arn:{partition}:s3:::{bucket}/{prefix}*"));
+    }
+    for Gets { role_arn, bucket, key } in objects.gets {
+        let duties = principals.entry(role_arn.map(str::to_owned)).or_default();
+        let partition = role_arn.map_or("aws", partition);
+        duties.gets.insert(format!("arn:{partition}:s3:::{bucket}/{key}"));
     }
     let roles: BTreeSet<String> = principals.keys().flatten().cloned().collect();
     if !roles.is_empty() {
@@ -108,6 +130,11 @@ pub fn policies(
             Policy { role_arn, document }
         })
         .collect()
+}
+
+/// `aws`, `aws-us-gov`, `aws-cn`: a role lives in the partition of what it may do.
+fn partition(role_arn: &str) -> &str {
+    role_arn.split(':').nth(1).unwrap_or("aws")
 }
 
 fn document(duties: &Duties, services: &[ServiceActions<'_>], beside: &[Duty]) -> Value {
@@ -131,6 +158,9 @@ fn document(duties: &Duties, services: &[ServiceActions<'_>], beside: &[Duty]) -
         if is_here {
             statements.push(statement(duty.sid, duty.actions, json!("*")));
         }
+    }
+    if !duties.gets.is_empty() {
+        statements.push(statement("Terraform", &["s3:GetObject"], json!(duties.gets)));
     }
     if let Some(objects) = &duties.puts {
         statements.push(statement("Reports", &["s3:PutObject"], json!(objects)));
@@ -185,7 +215,7 @@ mod tests {
 
     /// Statement ids by principal, in order.
     fn sids(config: &Config) -> Vec<(Option<String>, Vec<String>)> {
-        policies(config, SERVICES, &[], None)
+        policies(config, SERVICES, &[], Objects::default())
             .into_iter()
             .map(|policy| {
                 let statements = policy.document["Statement"].as_array().unwrap();
@@ -226,7 +256,7 @@ mod tests {
                 (Some("arn:aws:iam::999999999999:role/centime".to_owned()), owned(&["Cost"])),
             ]
         );
-        let own = &policies(&config, SERVICES, &[], None)[0].document["Statement"][0];
+        let own = &policies(&config, SERVICES, &[], Objects::default())[0].document["Statement"][0];
         assert_eq!(own["Resource"].as_array().unwrap().len(), 3);
         assert_eq!(own["Resource"][0], "arn:aws:iam::111111111111:role/centime");
     }
@@ -234,7 +264,9 @@ mod tests {
     #[test]
     fn what_is_read_beside_is_allowed_where_it_is_read_and_only_when_it_is() {
         let of = |beside: &[Duty]| {
-            policies(&Config::default(), SERVICES, beside, None)[0].document.to_string()
+            policies(&Config::default(), SERVICES, beside, Objects::default())[0]
+                .document
+                .to_string()
         };
         assert!(!of(&[]).contains("budgets:"));
         assert!(of(&[BUDGETS]).contains(r#"["budgets:ViewBudget"]"#));
@@ -244,7 +276,7 @@ mod tests {
             ..Config::default()
         };
         let watched = Duty { place: Place::Watched, sid: "Here", ..BUDGETS };
-        let policies = policies(&config, SERVICES, &[PRICE_LIST, watched], None);
+        let policies = policies(&config, SERVICES, &[PRICE_LIST, watched], Objects::default());
         let has = |at: usize, sid: &str| policies[at].document.to_string().contains(sid);
         assert!(has(1, "Here") && !has(1, "Prices"));
         assert!(has(2, "Prices") && !has(2, "Here"));
@@ -254,7 +286,8 @@ mod tests {
     fn what_writes_is_a_role_of_its_own_that_writes_under_its_prefix_only() {
         let role_arn = "arn:aws:iam::111111111111:role/centime-reports";
         let writes = Writes { role_arn, bucket: "finance", prefix: "centime/" };
-        let policies = policies(&Config::default(), SERVICES, &[], Some(writes));
+        let policies =
+            policies(&Config::default(), SERVICES, &[], Objects { puts: Some(writes), gets: &[] });
         let [own, reports] = policies.as_slice() else { panic!("{policies:?}") };
         assert!(!own.document.to_string().contains("Put"), "{}", own.document);
         assert!(own.document.to_string().contains(role_arn), "it may assume the role");
@@ -269,9 +302,33 @@ mod tests {
     }
 
     #[test]
+    fn a_state_is_read_by_the_role_that_may_and_is_all_that_it_may_read() {
+        let config = Config { accounts: vec![account("111111111111", true)], ..Config::default() };
+        let role_arn = config.accounts[0].role_arn.as_deref();
+        let gets = [
+            Gets { role_arn, bucket: "terraform", key: "prod/lake.tfstate" },
+            Gets { role_arn: None, bucket: "terraform", key: "dev/lake.tfstate" },
+        ];
+        let policies = policies(&config, SERVICES, &[], Objects { puts: None, gets: &gets });
+        let read = |at: usize| {
+            let statements = policies[at].document["Statement"].as_array().unwrap();
+            let one = statements.iter().find(|it| it["Sid"] == "Terraform").unwrap();
+            (one["Action"].clone(), one["Resource"].clone())
+        };
+        let only =
+            |key: &str| (json!(["s3:GetObject"]), json!([format!("arn:aws:s3:::terraform/{key}")]));
+        assert_eq!(read(0), only("dev/lake.tfstate"));
+        assert_eq!(read(1), only("prod/lake.tfstate"));
+    }
+
+    #[test]
     fn the_document_is_the_same_every_time() {
-        let text = policies(&Config::default(), SERVICES, &[], None)[0].document.to_string();
-        assert_eq!(text, policies(&Config::default(), SERVICES, &[], None)[0].document.to_string());
+        let text =
+            policies(&Config::default(), SERVICES, &[], Objects::default())[0].document.to_string();
+        assert_eq!(
+            text,
+            policies(&Config::default(), SERVICES, &[], Objects::default())[0].document.to_string()
+        );
         assert!(text.contains(r#"["kafka:ListClustersV2","kafka:ListNodes"]"#), "{text}");
     }
 

@@ -175,13 +175,21 @@ fn prepare(folder: &Path, sandbox: &Sandbox, listen: SocketAddr) -> Result<PathB
     std::fs::write(&token, "xoxb-sandbox").map_err(failed(&token))?;
     let app_token = folder.join("app-token");
     std::fs::write(&app_token, "xapp-sandbox").map_err(failed(&app_token))?;
+    let mut states = String::new();
+    for account in sandbox::estate::ACCOUNTS {
+        let name = format!("{}.tfstate", account.name);
+        let state = folder.join(&name);
+        let text = sandbox::terraform_state(sandbox.estate(), account.id).to_string();
+        std::fs::write(&state, text).map_err(failed(&state))?;
+        states.push_str(&format!("\n    - path: {name}"));
+    }
     let yaml = format!(
         "{MADE}\n{}{}\
          schedule:\n  jitter: 0s\nstore:\n  directory: data\nweb:\n  listen: {listen}\n\
          slack:\n  bot_token_file: bot-token\n  channel: C0COST\n  api_url: {}/slack/api\n  \
          app_token_file: app-token\n  actions: {{ users: [U0SANDBOX] }}\n\
          report:\n  directory: reports\n  formats: [html, pdf, xlsx, csv, md, json]\n\
-         \x20 languages: [en, fr]\nlog:\n  level: warn\n",
+         \x20 languages: [en, fr]\nterraform:\n  states:{states}\nlog:\n  level: warn\n",
         sandbox::configuration(),
         sandbox::budgets(sandbox.estate()),
         sandbox.url()

@@ -15,7 +15,7 @@ use crate::model::finding::{
 };
 use crate::model::incident::{Happening, IncidentEvent};
 use crate::model::time::Span;
-use crate::model::{Incident, Usd};
+use crate::model::{Finding, Incident, Usd};
 use crate::publishers::words::clean;
 use crate::services::SERVICES;
 use crate::store::State;
@@ -303,6 +303,7 @@ pub(super) fn table(
                 .collect();
             lines.push(format!("{:14}{}", "", facts.join(", ")));
             lines.push(format!("{:14}{}", "", finding.action));
+            lines.extend(in_terraform(finding).map(|line| format!("{:14}{line}", "")));
             lines.push(format!(
                 "{:14}{}, since {}",
                 "",
@@ -318,6 +319,15 @@ pub(super) fn table(
         lines.push(format!("{:>12}  snoozed or dismissed, and not in the sum: {silent}", ""));
     }
     lines.join("\n")
+}
+
+/// Where a finding's resource is written in Terraform, and the lines to change there.
+fn in_terraform(finding: &Finding) -> impl Iterator<Item = String> {
+    finding.terraform.iter().flat_map(|terraform| {
+        let place = format!("{} in {}", clean(&terraform.address), clean(&terraform.state));
+        let changes = terraform.changes.iter();
+        std::iter::once(place).chain(changes.map(|it| format!("  {}", clean(&it.to_string()))))
+    })
 }
 
 /// What is left alone, with the reasons.
@@ -497,6 +507,14 @@ fn story(
     );
     add("risk, effort", Some(format!("{}, {}", finding.risk, finding.effort)));
     add("what to do", Some(finding.action.clone()));
+    if let Some(terraform) = &finding.terraform {
+        add("in Terraform", Some(terraform.address.clone()));
+        add("module", terraform.module.clone());
+        add("state", Some(terraform.state.clone()));
+        for change in &terraform.changes {
+            add("to change there", Some(change.to_string()));
+        }
+    }
     for fact in &finding.evidence {
         add(&fact.name, Some(format!("{} {}", fact.value, fact.unit).trim().to_owned()));
     }

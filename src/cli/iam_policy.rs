@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{ConfigPath, End, Failure, note, print_json};
-use crate::aws::policy::{Writes, policies, trust};
+use crate::aws::policy::{Gets, Objects, Writes, policies, trust};
 
 /// Print the least privilege that the configuration needs
 #[derive(Debug, Args)]
@@ -43,7 +43,20 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
         bucket: &it.bucket,
         prefix: &it.prefix,
     });
-    let policies: Vec<_> = policies(&config.aws, &actions, &config.duties(), writes)
+    let role_of = |id: &String| {
+        let account = config.aws.accounts.iter().find(|account| account.id == *id)?;
+        account.role_arn.as_deref()
+    };
+    let states = config.terraform.objects();
+    let gets: Vec<_> = states
+        .map(|state| Gets {
+            role_arn: state.account.as_ref().and_then(role_of),
+            bucket: &state.bucket,
+            key: &state.key,
+        })
+        .collect();
+    let objects = Objects { puts: writes, gets: &gets };
+    let policies: Vec<_> = policies(&config.aws, &actions, &config.duties(), objects)
         .into_iter()
         .map(|policy| {
             let mut entry = serde_json::json!({

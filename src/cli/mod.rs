@@ -12,6 +12,7 @@ mod iam_policy;
 mod logging;
 mod memory;
 mod notify;
+mod parity;
 mod plan;
 mod prices;
 mod query;
@@ -83,6 +84,7 @@ enum Command {
     Check(check::Arguments),
     Findings(findings::Arguments),
     Prices(prices::Arguments),
+    Parity(parity::Arguments),
     Budgets(budgets::Arguments),
     Forecast(forecast::Arguments),
     #[command(subcommand)]
@@ -140,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Findings(arguments) => findings::run(&arguments),
         Command::Prices(arguments) => prices::run(&arguments),
+        Command::Parity(arguments) => parity::run(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
         Command::Forecast(arguments) => forecast::run(&arguments),
         Command::Alerts(command) => alerts::run(&command),

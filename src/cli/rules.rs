@@ -200,7 +200,8 @@ fn try_one(arguments: &One) -> Result<End, Failure> {
         let reads = reads(&store)?;
         let prices = prices::book(&store, &config.prices, &prices, now).await?;
         let tables = store.session(now, None).await?;
-        let scene = Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads) };
+        let scene =
+            Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads), owners: None };
         Ok(rules::try_rule(rule, &prices, &scene).await?)
     })?;
     if arguments.json {
@@ -221,7 +222,8 @@ fn explain(arguments: &One) -> Result<End, Failure> {
     let explained = block_on(async {
         let reads = reads(&store)?;
         let tables = store.session(now, None).await?;
-        let scene = Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads) };
+        let scene =
+            Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads), owners: None };
         Ok(rules::explain(rule, &scene).await?)
     })?;
     let Some(explained) = explained else {

@@ -24,6 +24,8 @@ pub struct Config {
     pub usage: sources::cloudwatch::Config,
     pub rules: insights::rules::Config,
     pub prices: sources::price_list::Config,
+    /// States that say whose the resources are.
+    pub terraform: sources::terraform::Config,
     pub budgets: insights::budgets::Config,
     pub schedule: daemon::schedule::Config,
     pub store: store::Config,
@@ -104,6 +106,7 @@ impl Config {
         let usage = fields.or("usage", sources::cloudwatch::Config::default(), reader);
         let rules = fields.or("rules", insights::rules::Config::default(), reader);
         let prices = fields.or("prices", sources::price_list::Config::default(), reader);
+        let terraform = fields.or("terraform", sources::terraform::Config::default(), reader);
         let budgets = fields.or("budgets", insights::budgets::Config::default(), reader);
         let schedule = fields.or("schedule", daemon::schedule::Config::default(), reader);
         let store = fields.or("store", store::Config::default(), reader);
@@ -138,6 +141,20 @@ impl Config {
                 "`report.s3.role_arn` must be another role than those of `aws`: they only read",
             );
         }
+        for object in terraform.objects() {
+            let Some(account) = &object.account else { continue };
+            let known: Vec<&str> = aws.accounts.iter().map(|it| it.id.as_str()).collect();
+            if !known.contains(&account.as_str()) {
+                let help = yaml::nearest(account, known.iter().copied())
+                    .map(|near| format!("; did you mean `{near}`?"))
+                    .unwrap_or_default();
+                let message = format!(
+                    "`terraform.states[].account` must be the id of one of `aws.accounts`, not \
+                     `{account}`{help}"
+                );
+                reader.problem(object.place, message);
+            }
+        }
         let mut config = Self {
             aws,
             services: services?,
@@ -146,6 +163,7 @@ impl Config {
             usage,
             rules,
             prices,
+            terraform,
             budgets,
             schedule,
             store,
@@ -264,7 +282,7 @@ impl Config {
     pub fn settings() -> BTreeSet<String> {
         // Settings of what may be left out are asked for where it stands.
         let text = "{ aws: { accounts: [{}], billing_account: {}, retry: {}, timeouts: {} }, \
-                    cost: {}, usage: {}, rules: { exclusions: [{}] }, prices: {}, budgets: { list: [{}] }, schedule: {}, store: {}, \
+                    cost: {}, usage: {}, rules: { exclusions: [{}] }, prices: {}, terraform: { states: [{}] }, budgets: { list: [{}] }, schedule: {}, store: {}, \
                     prometheus: {}, web: {}, \
                     alerts: { quiet_hours: {}, routes: [{}], known_events: [{}] }, slack: {}, \
                     email: {}, alertmanager: {}, webhooks: [{}], report: { s3: {} } }";
@@ -286,6 +304,7 @@ impl Config {
         anchor(&mut self.store.directory);
         self.rules.directories.iter_mut().for_each(anchor);
         self.rules.price_directories.iter_mut().for_each(anchor);
+        self.terraform.files_mut().for_each(anchor);
         self.report.directory.iter_mut().for_each(anchor);
         if let Some(slack) = &mut self.slack {
             slack.secret_files_mut().for_each(anchor);
@@ -332,6 +351,7 @@ fn read_tags(fields: &mut Fields<'_>, reader: &mut Reader) -> Option<Ownership> 
         environment_tags: fields.or("environment", default.environment_tags, reader),
         team_tags: fields.or("team", default.team_tags, reader),
         owner_tags: fields.or("owner", default.owner_tags, reader),
+        component_tags: fields.or("component", default.component_tags, reader),
         environment_aliases: fields.or("environment_aliases", default.environment_aliases, reader),
         account_environments: default.account_environments,
     };

@@ -219,8 +219,15 @@ impl Daemon {
         now: Timestamp,
     ) -> Result<(Evaluation, Reads), StoreError> {
         let reads = reads(&self.store)?;
+        let owners = self.read_owners(watch).await?;
         let tables = self.store.session(now, None).await?;
-        let scene = Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads) };
+        let scene = Scene {
+            tables: &tables,
+            day: day_of(now),
+            now,
+            reads: Some(&reads),
+            owners: owners.as_ref(),
+        };
         let book = prices::book(&self.store, &watch.config.prices, &watch.prices, now).await?;
         let evaluation = rules::evaluate(&watch.pack, &book, &scene).await;
         Ok((evaluation, reads))
@@ -338,6 +345,7 @@ mod tests {
             risk: Level::Low,
             effort: Level::Low,
             price_grade: None,
+            terraform: None,
         }
     }
 

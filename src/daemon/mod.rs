@@ -12,6 +12,7 @@ pub mod budgets;
 mod deliver;
 mod judge;
 mod observe;
+mod owners;
 pub mod prices;
 mod read;
 pub mod report;

@@ -5,6 +5,8 @@ pub mod alerts;
 pub mod bridge;
 pub mod budgets;
 pub mod forecast;
+pub mod ownership;
+pub mod parity;
 pub mod prices;
 pub mod report;
 pub mod rules;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::money::Usd;
+use super::terraform::Terraform;
 
 /// How likely a change hurts, or how much work it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +85,9 @@ pub struct Finding {
     pub effort: Level,
     /// Worst grade among the prices used: `V`, `S` or `U`; `None` when no price was.
     pub price_grade: Option<String>,
+    /// Where it is written in Terraform; `None` where no state knows it.
+    #[serde(default)]
+    pub terraform: Option<Terraform>,
 }
 
 /// A finding's life.

@@ -11,6 +11,7 @@ pub mod request;
 pub mod resource;
 pub mod secret;
 pub mod table;
+pub mod terraform;
 pub mod time;
 pub mod usage;
 

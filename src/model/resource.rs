@@ -133,6 +133,8 @@ pub struct Ownership {
     pub environment_tags: Vec<String>,
     pub team_tags: Vec<String>,
     pub owner_tags: Vec<String>,
+    /// Which component of the platform it is a part of, in every environment the same.
+    pub component_tags: Vec<String>,
     pub environment_aliases: BTreeMap<String, String>,
     /// Environment of what has no such tag, by account.
     pub account_environments: BTreeMap<String, String>,
@@ -145,6 +147,7 @@ impl Default for Ownership {
             environment_tags: texts(&["environment", "env"]),
             team_tags: texts(&["team"]),
             owner_tags: texts(&["owner"]),
+            component_tags: texts(&["component", "app", "application"]),
             environment_aliases: [("prd", "prod"), ("production", "prod"), ("development", "dev")]
                 .map(|(from, to)| (from.to_owned(), to.to_owned()))
                 .into(),
@@ -167,6 +170,19 @@ impl Ownership {
 
     pub fn team(&self, tags: &Tags) -> Option<String> {
         first_tag(&self.team_tags, tags.as_ref()?).map(str::to_lowercase)
+    }
+
+    /// The component by its tag, in lower case; `None` where no tag tells it.
+    pub fn component(&self, tags: &Tags) -> Option<String> {
+        first_tag(&self.component_tags, tags.as_ref()?).map(str::to_lowercase)
+    }
+
+    /// Every word that means an environment: its own, and those that are written for it.
+    pub fn environment_words<'a>(&'a self, environment: Option<&'a str>) -> Vec<&'a str> {
+        let Some(environment) = environment else { return Vec::new() };
+        let aliases = self.environment_aliases.iter();
+        let others = aliases.filter(|(_, to)| *to == environment).map(|(from, _)| from.as_str());
+        std::iter::once(environment).chain(others).collect()
     }
 
     pub fn owner(&self, tags: &Tags) -> Option<String> {

@@ -10,6 +10,7 @@ pub mod estate;
 pub mod faults;
 mod price_list;
 pub mod slack;
+mod tfstate;
 mod wire;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::configuration::{ACCESS_KEY_ID, budgets, configuration};
 use self::estate::Estate;
 pub use self::faults::Faults;
+pub use self::tfstate::state as terraform_state;
 use self::wire::Wire;
 pub use self::wire::cost_explorer::Paging as CostExplorerPages;
 

@@ -10,6 +10,7 @@ pub mod msk;
 pub mod rds;
 pub mod s3;
 pub(crate) mod scaling;
+pub mod terraform;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;

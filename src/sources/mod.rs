@@ -6,6 +6,7 @@ pub mod cost_explorer;
 pub mod inventory;
 pub mod plan;
 pub mod price_list;
+pub mod terraform;
 
 #[cfg(test)]
 pub(crate) mod tests;

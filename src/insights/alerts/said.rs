@@ -72,7 +72,10 @@ fn of_finding(
         summary: finding.why.trim().to_owned(),
         facts,
         drivers: Vec::new(),
-        action: Some(finding.action.clone()),
+        action: Some(match &finding.terraform {
+            Some(terraform) => format!("{} In Terraform: {terraform}", finding.action.trim()),
+            None => finding.action.clone(),
+        }),
         impact: finding.monthly_saving,
         impact_step: None,
         since: Some(day_of(record.opened_at)),

@@ -69,6 +69,7 @@ pub fn finding(resource: &str, title: &str, saving: Option<&str>) -> FindingReco
             risk: Level::Low,
             effort: Level::Low,
             price_grade: None,
+            terraform: None,
         },
         status: FindingStatus::Open,
         opened_at,

@@ -39,6 +39,8 @@ pub struct Compiled {
     pub evidence: Vec<Arc<dyn PhysicalExpr>>,
     /// In the order of the names that the action speaks of.
     pub spoken: Vec<Arc<dyn PhysicalExpr>>,
+    /// In the order of the rule's changes in Terraform.
+    pub terraform: Vec<Arc<dyn PhysicalExpr>>,
     /// What `saving` and `evidence` asked the price book since it was last taken.
     pub used: PricesUsed,
 }
@@ -96,7 +98,8 @@ pub fn inputs(rule: &Rule) -> BTreeMap<String, Input> {
     let expressions = std::iter::once(&rule.when)
         .chain(&rule.saving)
         .chain(rule.evidence.iter().map(|shown| &shown.value))
-        .chain(rule.action.spoken.iter().map(|(_, value)| value));
+        .chain(rule.action.spoken.iter().map(|(_, value)| value))
+        .chain(rule.terraform.iter().map(|change| &change.value));
     expressions.flat_map(|expression| expression.inputs.clone()).collect()
 }
 
@@ -159,6 +162,11 @@ impl Compiler {
                 .spoken
                 .iter()
                 .map(|(_, value)| self.formula(value))
+                .collect::<Result<_>>()?,
+            terraform: rule
+                .terraform
+                .iter()
+                .map(|change| self.formula(&change.value))
                 .collect::<Result<_>>()?,
             used: self.used.clone(),
         })
@@ -338,6 +346,11 @@ pub fn check(rule: &Rule, book: &PriceBook) -> Result<(), Vec<(&'static str, Str
     for (name, value) in &rule.action.spoken {
         if let Err(error) = compiler.formula(value) {
             errors.push(("action", format!("`{name}`: {}", reason(&error))));
+        }
+    }
+    for change in &rule.terraform {
+        if let Err(error) = compiler.formula(&change.value) {
+            errors.push(("terraform", format!("`{}`: {}", change.name, reason(&error))));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }

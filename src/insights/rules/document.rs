@@ -9,6 +9,7 @@ use super::rule::{Rule, one_line};
 use super::unbuilt::UNBUILT;
 use crate::model::finding::Level;
 use crate::services::facts::{Fact, facts, shorthands};
+use crate::services::terraform::attribute_names;
 use crate::services::{Empty, SERVICES};
 
 const INTRODUCTION: &str = "# Rules
@@ -39,6 +40,7 @@ replaces it; a file with only `id` and `enabled: false` switches it off. `centim
 | `saving` | USD per month; `null` where no figure can be given |
 | `evidence` | what a finding shows: columns, or `name: expression` |
 | `action` | a template over columns, evidence and functions: `{{ name }}` |
+| `terraform` | what to change where a Terraform state knows the resource: an attribute of the AWS provider and its value, over the same words as evidence |
 | `risk`, `effort` | none, low, medium, high |
 | `example` | cells that the tests share |
 | `tests` | `name`, `given` (cells on top of the example), `expect`: `nothing`, `unknown`, `finding` or `{ finding: { saving: 12.50 } }` |
@@ -123,6 +125,10 @@ fn one(text: &mut String, rule: &Rule) {
         .collect();
     let _ = writeln!(text, "Shows {}.\n", evidence.join(", "));
     let _ = writeln!(text, "Do: {}\n", rule.action.text);
+    for change in &rule.terraform {
+        let _ =
+            writeln!(text, "In Terraform: `{} = {}`\n", change.name, one_line(&change.value.text));
+    }
     for source in &rule.sources {
         let _ = writeln!(text, "- {source}");
     }
@@ -155,6 +161,7 @@ fn words(text: &mut String) {
             builtin.doc
         );
     }
+    let mut terraform = Vec::new();
     for service in SERVICES {
         let _ = writeln!(text, "\n### Words of {}\n", service.name);
         let own: Vec<&Fact> = facts(service.name).collect();
@@ -193,6 +200,10 @@ fn words(text: &mut String) {
                     one_line(metric.doc)
                 );
             }
+            let attributes = attribute_names(kind.table);
+            if !attributes.is_empty() {
+                terraform.push((kind.table, attributes));
+            }
             for shorthand in shorthands(kind.table) {
                 let name = if shorthand.parameters.is_empty() {
                     shorthand.name.to_owned()
@@ -207,5 +218,13 @@ fn words(text: &mut String) {
                 );
             }
         }
+    }
+    text.push_str(
+        "\n### Attributes of Terraform\n\nWhat `terraform:` of a rule may name: attributes that the AWS \
+         provider changes in place. One of a type beside the resource has that type's name before it.\n\n\
+         | kind | attributes |\n|---|---|\n",
+    );
+    for (kind, attributes) in terraform {
+        let _ = writeln!(text, "| `{kind}` | `{}` |", attributes.join("`, `"));
     }
 }

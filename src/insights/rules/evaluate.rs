@@ -17,8 +17,10 @@ use super::compile::{Compiled, Compiler, Part, inputs, reason};
 use super::exclusions::{self, Exclusion};
 use super::pack::Pack;
 use super::rule::Rule;
+use super::terraform;
 use super::wide::{Scene, Wide};
 use super::words::Cell;
+use crate::insights::ownership::Owners;
 use crate::insights::prices::{LIST_PRICES, Price, PriceBook, shown};
 use crate::model::finding::{Evidence, ExcludedFinding, Finding};
 use crate::model::time::day_of;
@@ -142,7 +144,7 @@ async fn judge_kind(
     kind: &'static Kind,
     rules: &[Arc<Rule>],
     prices: &Arc<PriceBook>,
-    exclusions: &[Exclusion],
+    exclusions: Option<&[Exclusion]>,
     scene: &Scene<'_>,
 ) -> Result<Evaluation> {
     let mut evaluation = Evaluation {
@@ -168,13 +170,20 @@ async fn judge_kind(
             }
         }
         let (schema, silence) = (Arc::clone(&schema), Arc::clone(&silence));
-        let (exclusions, today) = (exclusions.to_vec(), day_of(scene.now));
+        let (exclusions, today) = (exclusions.map(<[_]>::to_vec), day_of(scene.now));
+        let owners = scene.owners.map(Arc::clone);
         tasks.spawn(async move {
             let mut part = Evaluation::default();
             while let Some(batch) = stream.next().await {
                 let batch = silence.add_to(&batch?, &schema)?;
                 judges.retain(|(rule, compiled)| {
-                    match count(rule, compiled, &batch, (&exclusions, today)) {
+                    match count(
+                        rule,
+                        compiled,
+                        &batch,
+                        (exclusions.as_deref(), today),
+                        owners.as_deref(),
+                    ) {
                         Ok(judged) => {
                             part.add(judged);
                             true
@@ -217,7 +226,8 @@ fn count(
     rule: &Rule,
     compiled: &Compiled,
     batch: &RecordBatch,
-    (exclusions, today): (&[Exclusion], Day),
+    (exclusions, today): (Option<&[Exclusion]>, Day),
+    owners: Option<&Owners>,
 ) -> Result<Evaluation> {
     let verdicts = verdicts(compiled, batch)?;
     let mut evaluation = Evaluation::default();
@@ -231,8 +241,14 @@ fn count(
                 evaluation.unknown.push(unknown(rule, compiled, &batch.slice(row, 1))?);
             } else if verdicts.value(row) {
                 let row = batch.slice(row, 1);
-                let finding = finding(rule, compiled, &row)?;
-                match exclusions::reason(exclusions, &finding, &tags(&row)?, today) {
+                let mut finding = finding(rule, compiled, &row)?;
+                if let Some(owners) = owners {
+                    finding.terraform = terraform::owned(rule, compiled, &row, owners)?;
+                }
+                let tags = tags(&row)?;
+                let reason = exclusions
+                    .and_then(|exclusions| exclusions::reason(exclusions, &finding, &tags, today));
+                match reason {
                     None => evaluation.findings.push(finding),
                     Some(reason) => {
                         result.finding -= 1;
@@ -332,7 +348,7 @@ fn tags(row: &RecordBatch) -> Result<BTreeMap<String, String>> {
 }
 
 /// A text cell of a batch of one row.
-fn text(row: &RecordBatch, name: &str) -> Result<Option<String>> {
+pub(super) fn text(row: &RecordBatch, name: &str) -> Result<Option<String>> {
     let index = row.schema().index_of(name)?;
     match Cell::first(row.column(index))? {
         Cell::Text(text) => Ok(Some(text)),
@@ -400,6 +416,7 @@ fn finding(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Findin
         why: rule.why.clone(),
         risk: rule.risk,
         effort: rule.effort,
+        terraform: None,
     })
 }
 

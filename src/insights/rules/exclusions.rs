@@ -143,6 +143,7 @@ mod tests {
             risk: Level::Low,
             effort: Level::Low,
             price_grade: None,
+            terraform: None,
         }
     }
 

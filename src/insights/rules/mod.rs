@@ -27,6 +27,7 @@ mod rule;
 mod schema;
 mod show;
 mod skeleton;
+mod terraform;
 mod trials;
 mod unbuilt;
 mod wide;

@@ -49,6 +49,8 @@ impl Read for Config {
 pub struct Pack {
     rules: Vec<Arc<Rule>>,
     exclusions: Vec<Exclusion>,
+    /// What it finds is an answer and no finding, which could be left alone.
+    asks_only: bool,
 }
 
 /// The rules and prices of a configuration, its folders read.
@@ -141,7 +143,30 @@ impl Pack {
             return Err(Problems(problems));
         }
         let rules = rules.into_values().filter(|rule| !off.contains(&rule.id)).collect();
-        Ok(Self { rules, exclusions: Vec::new() })
+        Ok(Self { rules, exclusions: Vec::new(), asks_only: false })
+    }
+
+    /// Only these rules, by file name and text, for questions that are asked of the lake as rules are:
+    /// nothing is left alone by them.
+    ///
+    /// # Errors
+    ///
+    /// All problems of all files.
+    pub fn of(files: &[(String, String)], book: &PriceBook) -> Result<Self, Problems> {
+        let mut rules = Vec::new();
+        let mut problems = Vec::new();
+        for (name, text) in files {
+            match rule::read(name, text, book) {
+                Ok(File::Rule(rule)) => rules.push(Arc::from(rule)),
+                Ok(File::Off(_)) => {}
+                Err(found) => problems.extend(found.0),
+            }
+        }
+        if problems.is_empty() {
+            Ok(Self { rules, exclusions: Vec::new(), asks_only: true })
+        } else {
+            Err(Problems(problems))
+        }
     }
 
     /// The built-in rules. Empty only if they cannot be read, which a test forbids.
@@ -158,9 +183,9 @@ impl Pack {
         self.rules.iter().find(|rule| rule.id == id)
     }
 
-    /// What is left alone, beside what resources' own tags say.
-    pub fn exclusions(&self) -> &[Exclusion] {
-        &self.exclusions
+    /// What is left alone, beside what resources' own tags say; `None`: nothing is.
+    pub fn exclusions(&self) -> Option<&[Exclusion]> {
+        (!self.asks_only).then_some(&self.exclusions)
     }
 
     /// Exclusions that name a rule that is not there: a slip of the pen would leave nothing alone.

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::expression::{Expression, Input, Scope};
+use super::terraform::Change;
 use super::words::Action;
-use super::{compile, language, places};
+use super::{compile, language, places, terraform};
 use crate::insights::prices::PriceBook;
 use crate::model::Kind;
 use crate::model::finding::Level;
@@ -35,6 +36,8 @@ pub struct Rule {
     pub evidence: Vec<Shown>,
     pub risk: Level,
     pub effort: Level,
+    /// What to change where Terraform owns the resource.
+    pub terraform: Vec<Change>,
     pub tests: Vec<Test>,
 }
 
@@ -144,17 +147,18 @@ fn read_rule(
         let saving = checker.saving(root, &mut fields);
         let evidence = checker.evidence(&mut fields);
         let action = checker.action(&mut fields, evidence.as_deref().unwrap_or_default());
-        formulas = Some((kind, when, saving, evidence, action));
+        let terraform = checker.terraform(&mut fields, evidence.as_deref().unwrap_or_default());
+        formulas = Some((kind, when, saving, evidence, action, terraform));
     } else {
         // They can only be checked against a kind; that they are known is enough.
-        for name in ["when", "saving", "evidence", "action"] {
+        for name in ["when", "saving", "evidence", "action", "terraform"] {
             fields.take(name, reader);
         }
     }
     let example = fields.take("example", reader);
     let tests = fields.take("tests", reader);
     fields.finish(reader);
-    let (kind, when, saving, evidence, action) = formulas?;
+    let (kind, when, saving, evidence, action, terraform) = formulas?;
     let example = cells(kind, window, example, "example", reader)?;
     let tests = match tests {
         Some(node) => read_tests(kind, window, &example, node, reader)?,
@@ -175,6 +179,7 @@ fn read_rule(
         evidence: evidence?,
         risk: risk?,
         effort: effort?,
+        terraform: terraform?,
         tests,
     };
     check_types(&rule, root, text, book, reader)?;
@@ -291,6 +296,30 @@ impl Formulas<'_, '_> {
         let unit = language::unit(self.scope.kind, self.scope.window, &name);
         let value = self.expression(value, "evidence[]")?;
         Some(Shown { name, unit, value })
+    }
+
+    /// `terraform:`, attributes of the provider with their new values: expressions, or names of evidence.
+    fn terraform(&mut self, fields: &mut Fields<'_>, evidence: &[Shown]) -> Option<Vec<Change>> {
+        let Some(node) = fields.take("terraform", self.reader) else { return Some(Vec::new()) };
+        let Content::Map(entries) = &node.content else {
+            return self.reader.expected(node, "terraform", "attributes with SQL expressions");
+        };
+        let changes: Vec<_> = entries
+            .iter()
+            .map(|(key, value)| {
+                let named = terraform::named(self.scope.kind, key, self.reader);
+                let shown = match &value.content {
+                    Content::Scalar { text, .. } => evidence.iter().find(|it| it.name == *text),
+                    _ => None,
+                };
+                let value = match shown {
+                    Some(shown) => Some(shown.value.clone()),
+                    None => self.expression(value, &format!("terraform.{}", key.name)),
+                };
+                Some(Change { name: key.name.clone(), named: named?, value: value? })
+            })
+            .collect();
+        changes.into_iter().collect()
     }
 
     fn action(&mut self, fields: &mut Fields<'_>, evidence: &[Shown]) -> Option<Action> {

@@ -2,10 +2,23 @@
 //! what is wrong while it is written. What the schema cannot say, `rules test` does: whether the SQL
 //! names what exists.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::model::finding::Level;
 use crate::services::SERVICES;
+use crate::services::terraform::attribute_names;
+
+/// Attributes of all kinds that a rule may change.
+fn terraform_attributes() -> Vec<String> {
+    let kinds = SERVICES.iter().flat_map(|service| service.kinds);
+    kinds
+        .flat_map(|kind| attribute_names(kind.table))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
+}
 
 /// The schema (draft 2020-12) of a rule's file.
 pub fn schema() -> Value {
@@ -102,6 +115,13 @@ pub fn schema() -> Value {
         },
         "risk": level("How much the change can hurt."),
         "effort": level("How much work the change is."),
+        "terraform": {
+            "type": "object",
+            "description": "What to change where Terraform owns the resource: attributes of the AWS \
+                            provider, with dots for nested blocks, and SQL over the row.",
+            "propertyNames": { "enum": terraform_attributes() },
+            "additionalProperties": { "type": ["string", "number", "boolean"] },
+        },
         "example": row,
         "tests": { "type": "array", "items": test },
     });

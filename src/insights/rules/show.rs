@@ -36,6 +36,8 @@ pub struct RuleSummary {
     pub saving: Option<String>,
     pub evidence: Vec<String>,
     pub action: String,
+    /// Attributes of Terraform's AWS provider with their new values.
+    pub terraform: BTreeMap<String, String>,
     pub risk: String,
     pub effort: String,
     pub sources: Vec<String>,
@@ -56,6 +58,11 @@ impl From<&Rule> for RuleSummary {
             saving: rule.saving.as_ref().map(|saving| super::rule::one_line(&saving.text)),
             evidence: rule.evidence.iter().map(|shown| shown.name.clone()).collect(),
             action: rule.action.text.clone(),
+            terraform: rule
+                .terraform
+                .iter()
+                .map(|it| (it.name.clone(), super::rule::one_line(&it.value.text)))
+                .collect(),
             risk: rule.risk.to_string(),
             effort: rule.effort.to_string(),
             sources: rule.sources.clone(),
@@ -106,6 +113,12 @@ pub fn show_text(rule: &Rule, book: &PriceBook) -> String {
     let evidence: Vec<&str> = rule.evidence.iter().map(|shown| shown.name.as_str()).collect();
     add("evidence", &evidence.join(", "));
     add("action", &rule.action.text);
+    if !rule.terraform.is_empty() {
+        let changes = rule.terraform.iter();
+        let changes: Vec<String> =
+            changes.map(|it| format!("{} = {}", it.name, it.value.text)).collect();
+        add("terraform", &changes.join("\n"));
+    }
     add("risk and effort", &format!("{}, {}", rule.risk, rule.effort));
     add("sources", &rule.sources.join("\n"));
     add("tests", &rule.tests.iter().map(|test| test.name.as_str()).collect::<Vec<_>>().join("\n"));

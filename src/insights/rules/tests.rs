@@ -13,7 +13,9 @@ use proptest::prelude::*;
 
 use super::compile::arrow_type;
 use super::*;
+use crate::insights::ownership::Owners;
 use crate::insights::prices::PriceBook;
+use crate::model::terraform::StateResource;
 use crate::model::time::{Hour, start_of};
 use crate::model::usage::{Cadence, usage_table};
 use crate::model::{Day, Kind, Table};
@@ -161,7 +163,7 @@ fn pack_of(file: &str) -> Pack {
 }
 
 async fn judged(pack: &Pack, tables: &SessionContext, reads: Option<&Reads>) -> Evaluation {
-    let scene = Scene { tables, day: day(DAY), now: now(), reads };
+    let scene = Scene { tables, day: day(DAY), now: now(), reads, owners: None };
     evaluate(pack, &PriceBook::builtin(), &scene).await
 }
 
@@ -472,6 +474,74 @@ async fn a_finding_says_what_it_rests_on() {
 }
 
 #[tokio::test]
+async fn a_finding_says_what_to_change_in_terraform() {
+    let clusters = ["events", "audit", "by-hand"].map(|id| {
+        cluster(
+            id,
+            vec![("instance_type", Cell::Text("kafka.m5.xlarge")), ("brokers", Cell::Int(3))],
+        )
+    });
+    let tables = lake(&MskCluster::KIND, &clusters, &[]);
+    let pack = rule(
+        "brokers = 3",
+        "terraform:\n  broker_node_group_info.instance_type: smaller(instance_type)\n  \
+         number_of_broker_nodes: brokers\n  kafka_version: kafka_version\n  \
+         enhanced_monitoring: \"'DEFAULT'\"\n",
+    );
+    let state = |name: &str, of, size: &str| StateResource {
+        state: "prod.tfstate".to_owned(),
+        address: format!("module.kafka.{of}.{name}"),
+        module: Some("module.kafka".to_owned()),
+        of,
+        values: [
+            ("cluster_name", name.into()),
+            ("broker_node_group_info.instance_type", size.into()),
+            ("number_of_broker_nodes", 3.into()),
+        ]
+        .into(),
+    };
+    let owners = Arc::new(Owners::new(vec![
+        state("events", "aws_msk_cluster", "kafka.m5.xlarge"),
+        state("audit", "aws_msk_serverless_cluster", "kafka.m5.xlarge"),
+    ]));
+    let scene =
+        Scene { tables: &tables, day: day(DAY), now: now(), reads: None, owners: Some(&owners) };
+    let evaluation = evaluate(&pack, &PriceBook::builtin(), &scene).await;
+    let terraform = |id: &str| {
+        let finding = evaluation.findings.iter().find(|it| it.resource_id == id).unwrap();
+        finding.terraform.as_ref().map(ToString::to_string)
+    };
+    // What is so already, and what is not known, is no change.
+    assert_eq!(
+        terraform("events").unwrap(),
+        "module.kafka.aws_msk_cluster.events: broker_node_group_info.instance_type = \
+         \"kafka.m5.xlarge\" → \"kafka.m5.large\", enhanced_monitoring = \"DEFAULT\""
+    );
+    // Another type has other attributes.
+    assert_eq!(terraform("audit").unwrap(), "module.kafka.aws_msk_serverless_cluster.audit");
+    assert_eq!(terraform("by-hand"), None);
+}
+
+#[test]
+fn attributes_of_terraform_are_checked() {
+    let book = PriceBook::builtin();
+    let file = "id: a-rule\ntitle: t\nwhy: w\naction: do\nsources: []\non: rds_instances\n\
+                when: multi_az\nsaving: 0\nevidence: []\nrisk: low\neffort: low\nterraform:\n  \
+                instance_clas: smaller(instance_class)\n  multi_az: multi_a\n  \
+                aws_cloudwatch_log_group.retention_in_days: 7\n";
+    let problems = Pack::load(&[("a.yaml".to_owned(), file.to_owned())], &[], &book).unwrap_err();
+    let told: Vec<String> = problems
+        .0
+        .iter()
+        .map(|it| format!("{}:{} {}", it.place.line, it.place.column, it.message))
+        .collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("13:3 ") && told[0].ends_with("did you mean `instance_class`?"));
+    assert!(told[1].starts_with("14:13 ") && told[1].contains("did you mean `multi_az`?"));
+    assert!(told[2].starts_with("15:3 `terraform`: `aws_cloudwatch_log_group.retention_in_days`"));
+}
+
+#[tokio::test]
 async fn a_kind_without_a_table_has_nothing_to_judge() {
     let tables = SessionContext::new();
     let evaluation = judged(&Pack::builtin(), &tables, None).await;
@@ -484,7 +554,7 @@ async fn a_rule_can_be_tried_on_the_lake() {
     let clusters = [cluster("a", vec![]), cluster("b", vec![("brokers", Cell::Int(3))])];
     let tables = lake(&MskCluster::KIND, &clusters, &[]);
     let pack = rule("brokers = 2 and (zones = 3 or brokers = 2)", "saving: price(instance_type)\n");
-    let scene = Scene { tables: &tables, day: day(DAY), now: now(), reads: None };
+    let scene = Scene { tables: &tables, day: day(DAY), now: now(), reads: None, owners: None };
     let tried = try_rule(&pack.rules()[0], &PriceBook::builtin(), &scene).await.unwrap();
     insta::assert_snapshot!(tried_text(&tried));
 }

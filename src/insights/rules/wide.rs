@@ -17,6 +17,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::expression::{Input, covered_column};
 use super::language::{self, Aggregate, Measure, Stretch};
+use crate::insights::ownership::Owners;
 use crate::model::time::{Hour, Span, day_of, days, start_of};
 use crate::model::{Day, Kind};
 use crate::services::facts::part_count;
@@ -37,6 +38,8 @@ pub struct Scene<'a> {
     /// What was read completely. Without it, the rows themselves must tell: a day with a row counts
     /// as read, and silence proves less.
     pub reads: Option<&'a Reads>,
+    /// Whose the resources are in Terraform.
+    pub owners: Option<&'a Arc<Owners>>,
 }
 
 impl std::fmt::Debug for Scene<'_> {

@@ -443,8 +443,12 @@ mod tests {
     fn the_whole_policy_reads_only_and_fits_into_one() {
         let services: Vec<_> =
             SERVICES.iter().map(|service| (service.name, service.iam_actions)).collect();
-        let policies =
-            policy::policies(&crate::aws::Config::default(), &services, &EVERY_DUTY, None);
+        let policies = policy::policies(
+            &crate::aws::Config::default(),
+            &services,
+            &EVERY_DUTY,
+            policy::Objects::default(),
+        );
         let document = &policies[0].document;
         for statement in document["Statement"].as_array().unwrap() {
             for action in statement["Action"].as_array().unwrap() {

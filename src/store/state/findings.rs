@@ -314,6 +314,7 @@ mod tests {
             risk: Level::Medium,
             effort: Level::Low,
             price_grade: Some("V".to_owned()),
+            terraform: None,
         }
     }
 

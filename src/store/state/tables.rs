@@ -57,6 +57,22 @@ const FINDINGS: &[Column] = &[
         "What ended it, as a JSON object; `cause` is `changed`, `removed`, `excluded`, `rule_off`, \
          `unwatched` or `otherwise`.",
     ),
+    Column::optional(
+        "terraform_address",
+        Type::Text,
+        "Its resource in Terraform; null where no state knows it.",
+    ),
+    Column::optional("terraform_module", Type::Text, "Module of that; null in the root module."),
+    Column::optional(
+        "terraform_state",
+        Type::Text,
+        "State that knows it: a path, or an URL of S3.",
+    ),
+    Column::optional(
+        "terraform_changes",
+        Type::Text,
+        "What to change there, as a JSON list of `attribute`, `before` and `after`.",
+    ),
 ];
 
 const FINDING_EVENTS: &[Column] = &[
@@ -258,6 +274,7 @@ fn cells(
             .into_iter()
             .map(|record| {
                 let finding = record.finding;
+                let terraform = finding.terraform.as_ref();
                 vec![
                     finding.id.into(),
                     finding.rule.into(),
@@ -284,6 +301,10 @@ fn cells(
                     record.updated_at.into(),
                     record.resolved_at.into(),
                     record.resolution.and_then(|it| serde_json::to_string(&it).ok()).into(),
+                    terraform.map(|it| it.address.clone()).into(),
+                    terraform.and_then(|it| it.module.clone()).into(),
+                    terraform.map(|it| it.state.clone()).into(),
+                    terraform.and_then(|it| serde_json::to_string(&it.changes).ok()).into(),
                 ]
             })
             .collect(),

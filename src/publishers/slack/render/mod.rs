@@ -208,7 +208,14 @@ fn with_evidence(finding: &Finding, accounts: &BTreeMap<String, String>) -> Stri
         .map(|it| prose(&format!("{} {} {}", it.name, it.value, it.unit), 60))
         .collect();
     let line = found(finding, accounts);
-    if facts.is_empty() { line } else { format!("{line}\n    because: {}", facts.join(", ")) }
+    let mut lines = vec![line];
+    if !facts.is_empty() {
+        lines.push(format!("    because: {}", facts.join(", ")));
+    }
+    if let Some(terraform) = &finding.terraform {
+        lines.push(format!("    in Terraform: {}", prose(&terraform.to_string(), 200)));
+    }
+    lines.join("\n")
 }
 
 fn gone(finding: &Finding, accounts: &BTreeMap<String, String>) -> String {

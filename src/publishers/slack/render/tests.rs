@@ -56,6 +56,7 @@ fn record(number: usize, saving: Option<&str>) -> FindingRecord {
             risk: Level::Low,
             effort: Level::Low,
             price_grade: Some("V".into()),
+            terraform: None,
         },
         status: FindingStatus::Open,
         opened_at: at("2026-02-18T06:00:00Z"),
