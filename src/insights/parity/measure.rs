@@ -134,7 +134,7 @@ const MEASURED: &[Measured] = &[
     Measured {
         kind: "s3_buckets",
         when: "resource_id is not null",
-        sizes: &[("stored", "stored_bytes_mean")],
+        sizes: &[("stored_bytes_mean", "stored_bytes_mean")],
         settings: &[
             "versioning",
             "lifecycle_rules",
