@@ -64,10 +64,10 @@ fn resource(module: &str, of: &str, meta: &Meta, mut attributes: Value) -> Optio
     }
     attributes["tags"] =
         meta.tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
-    Some(entry(module, of, meta.region, &meta.name, attributes))
+    Some(entry(module, of, meta.region, &meta.name, &attributes))
 }
 
-fn entry(module: &str, of: &str, region: &str, key: &str, attributes: Value) -> Value {
+fn entry(module: &str, of: &str, region: &str, key: &str, attributes: &Value) -> Value {
     json!({
         "module": format!("module.{module}[\"{region}\"]"),
         "mode": "managed", "type": of, "name": "this",
@@ -86,7 +86,7 @@ fn log_group(group: &LogGroup) -> Option<Value> {
         "retention_in_days": group.retention_days.unwrap_or(0),
     });
     is_in_terraform(&group.name).then(|| {
-        entry("functions", "aws_cloudwatch_log_group", group.region, &group.name, attributes)
+        entry("functions", "aws_cloudwatch_log_group", group.region, &group.name, &attributes)
     })
 }
 

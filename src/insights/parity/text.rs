@@ -30,7 +30,7 @@ fn one(block: &Block) -> String {
         rows.push(("part of prod", of.iter().map(ratio).collect()));
     }
     if block.always_on.is_none() {
-        rows.push(("off outside 12×5 saves", of.iter().map(|it| saving(it)).collect()));
+        rows.push(("off outside 12×5 saves", of.iter().map(saving).collect()));
     }
     let widths: Vec<usize> = (0..of.len())
         .map(|at| rows.iter().map(|(_, cells)| cells[at].chars().count()).max().unwrap_or_default())
