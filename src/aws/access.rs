@@ -68,6 +68,9 @@ struct Clients {
     budgets: OnceLock<aws_sdk_budgets::Client>,
     autoscaling: OnceLock<aws_sdk_applicationautoscaling::Client>,
     pricing: OnceLock<aws_sdk_pricing::Client>,
+    savings_plans: OnceLock<aws_sdk_savingsplans::Client>,
+    compute_optimizer: OnceLock<aws_sdk_computeoptimizer::Client>,
+    cost_optimization_hub: OnceLock<aws_sdk_costoptimizationhub::Client>,
 }
 
 /// What all clients of a process share.
@@ -221,6 +224,31 @@ impl Access {
         self.billing.pricing()
     }
 
+    /// Savings Plans of the payer and of every watched account, each once, by account. The service has
+    /// one endpoint for all regions.
+    pub fn savings_plans(&self) -> Vec<(String, aws_sdk_savingsplans::Client)> {
+        let mut clients: Vec<(String, aws_sdk_savingsplans::Client)> = Vec::new();
+        for scope in std::iter::once(&self.billing).chain(&self.scopes) {
+            if clients.iter().all(|(account, _)| *account != scope.account.id) {
+                clients.push((scope.account.id.clone(), scope.savings_plans()));
+            }
+        }
+        clients
+    }
+
+    /// Cost Optimization Hub of the payer account, which is free to read, in its one region.
+    pub fn cost_optimization_hub(&self) -> aws_sdk_costoptimizationhub::Client {
+        let clients = &self.billing.clients;
+        let cell = &clients.cost_optimization_hub;
+        client!(
+            clients,
+            cell,
+            aws_sdk_costoptimizationhub,
+            "cost-optimization-hub",
+            Priority::Optional
+        )
+    }
+
     /// The account whose bill [`Access::cost_explorer`] shows.
     ///
     /// # Errors
@@ -332,6 +360,9 @@ impl Opener {
             budgets: OnceLock::new(),
             autoscaling: OnceLock::new(),
             pricing: OnceLock::new(),
+            savings_plans: OnceLock::new(),
+            compute_optimizer: OnceLock::new(),
+            cost_optimization_hub: OnceLock::new(),
         }
     }
 }
@@ -419,6 +450,19 @@ impl Scope {
 
     fn budgets(&self) -> aws_sdk_budgets::Client {
         client!(self.clients, self.clients.budgets, aws_sdk_budgets, "budgets", Priority::Optional)
+    }
+
+    /// Free to read, where the account is enrolled.
+    pub fn compute_optimizer(&self) -> aws_sdk_computeoptimizer::Client {
+        let clients = &self.clients;
+        let cell = &clients.compute_optimizer;
+        client!(clients, cell, aws_sdk_computeoptimizer, "compute-optimizer", Priority::Optional)
+    }
+
+    fn savings_plans(&self) -> aws_sdk_savingsplans::Client {
+        let clients = &self.clients;
+        let cell = &clients.savings_plans;
+        client!(clients, cell, aws_sdk_savingsplans, "savingsplans", Priority::Optional)
     }
 
     fn pricing(&self) -> aws_sdk_pricing::Client {

@@ -19,6 +19,8 @@ pub const DEFAULT_LIMITS: &[(&str, f64)] = &[
     ("budgets", 2.0),
     ("ce", 2.0),
     ("cloudwatch", 25.0),
+    ("compute-optimizer", 2.0),
+    ("cost-optimization-hub", 2.0),
     ("elasticmapreduce", 5.0),
     ("emr-serverless", 5.0),
     ("kafka", 10.0),
@@ -27,6 +29,7 @@ pub const DEFAULT_LIMITS: &[(&str, f64)] = &[
     ("pricing", 5.0),
     ("rds", 10.0),
     ("s3", 50.0),
+    ("savingsplans", 2.0),
     ("sts", 10.0),
 ];
 

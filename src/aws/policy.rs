@@ -38,6 +38,46 @@ pub enum Place {
 pub const BUDGETS: Duty =
     Duty { sid: "Budgets", actions: &["budgets:ViewBudget"], place: Place::Payer };
 
+/// Reading the Savings Plans of an account.
+pub const SAVINGS_PLANS: Duty = Duty {
+    sid: "Commitments",
+    actions: &["savingsplans:DescribeSavingsPlans"],
+    place: Place::Watched,
+};
+
+/// Reading the payer's Savings Plans, and what all of them cover.
+pub const COVERAGE: Duty = Duty {
+    sid: "Coverage",
+    actions: &["savingsplans:DescribeSavingsPlans", "ce:GetSavingsPlansCoverage"],
+    place: Place::Payer,
+};
+
+/// Reading Compute Optimizer. It asks for the right to list what it speaks of too (Service Authorization
+/// Reference, "Dependent actions").
+pub const COMPUTE_OPTIMIZER: Duty = Duty {
+    sid: "ComputeOptimizer",
+    actions: &[
+        "compute-optimizer:GetEnrollmentStatus",
+        "compute-optimizer:GetLambdaFunctionRecommendations",
+        "compute-optimizer:GetRDSDatabaseRecommendations",
+        "lambda:ListFunctions",
+        "lambda:ListProvisionedConcurrencyConfigs",
+        "rds:DescribeDBClusters",
+        "rds:DescribeDBInstances",
+    ],
+    place: Place::Watched,
+};
+
+/// Reading Cost Optimization Hub.
+pub const COST_OPTIMIZATION_HUB: Duty = Duty {
+    sid: "CostOptimizationHub",
+    actions: &[
+        "cost-optimization-hub:ListEnrollmentStatuses",
+        "cost-optimization-hub:ListRecommendations",
+    ],
+    place: Place::Payer,
+};
+
 /// Reading AWS's price list.
 pub const PRICE_LIST: Duty =
     Duty { sid: "Prices", actions: &["pricing:GetProducts"], place: Place::Payer };

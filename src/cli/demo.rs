@@ -254,9 +254,8 @@ async fn summarise(
         .collect();
     let store = open_store(config)?;
     let mut records = store.state.open_findings()?;
-    records.sort_by_key(|record| {
-        std::cmp::Reverse((record.finding.counted, record.finding.monthly_saving))
-    });
+    records
+        .sort_by_key(|record| std::cmp::Reverse((record.finding.counted, record.finding.worth())));
     let found: BTreeSet<Place> = records
         .iter()
         .map(|record| Place {
@@ -279,7 +278,7 @@ async fn summarise(
         monthly_saving_usd: records
             .iter()
             .filter(|record| record.finding.counted)
-            .filter_map(|record| record.finding.monthly_saving)
+            .filter_map(|record| record.finding.worth())
             .sum(),
         missed_findings: missed,
         unexpected_findings: unexpected,
@@ -301,7 +300,12 @@ fn shown(summary: &Summary, records: &[FindingRecord]) -> String {
         "\nA bank's data platform, read in {:.1} s: {} resources in 3 accounts and 3 regions.\n\n",
         summary.seconds, summary.resources
     );
-    text.push_str(&findings::table(&records[..records.len().min(SHOWN)], &BTreeMap::new(), false));
+    text.push_str(&findings::table(
+        &records[..records.len().min(SHOWN)],
+        &BTreeMap::new(),
+        &[],
+        false,
+    ));
     if records.len() > SHOWN {
         text.push_str(&format!("\n{:>12}  {} more: centime findings", "…", records.len() - SHOWN));
     }

@@ -7,18 +7,22 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::alerts::{By, give, snooze, span};
-use super::{ConfigPath, End, Failure, Misuse, note, open_store, print, print_json};
+use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print, print_json};
+use crate::daemon::second_opinion::{self, Asked};
+use crate::daemon::system_clock;
 use crate::insights::alerts::{Act, said};
 use crate::insights::rules;
+use crate::insights::second_opinion::{alone, verdicts};
 use crate::model::finding::{
     ExcludedFinding, FindingEvent, FindingRecord, FindingStatus, FindingStep,
 };
 use crate::model::incident::{Happening, IncidentEvent};
+use crate::model::opinion::Opinion;
 use crate::model::time::Span;
 use crate::model::{Finding, Incident, Usd};
 use crate::publishers::words::clean;
 use crate::services::SERVICES;
-use crate::store::State;
+use crate::store::{State, Store};
 
 /// List what could be saved, the largest saving first; show one, and answer it
 #[derive(Debug, Args)]
@@ -174,9 +178,12 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
 
 fn list(arguments: &List) -> Result<End, Failure> {
     let config = arguments.config.load()?;
-    let state = open_store(&config)?.state;
+    let store = open_store(&config)?;
+    let state = &store.state;
     let mut records = state.findings()?;
     let kept = records.len();
+    let all = records.clone();
+    let (asked, opinions) = second_opinions(&store)?;
     if let Some(id) = &arguments.rule
         && records.iter().all(|record| record.finding.rule != *id)
         && let Ok((pack, _)) = rules::load(&config.rules)
@@ -211,22 +218,50 @@ fn list(arguments: &List) -> Result<End, Failure> {
     });
     records.sort_by(|a, b| {
         let rank = |record: &FindingRecord| {
-            (record.finding.counted, record.finding.monthly_saving.unwrap_or_default())
+            (record.finding.counted, record.finding.worth().unwrap_or_default())
         };
         rank(b).cmp(&rank(a)).then_with(|| a.finding.id.cmp(&b.finding.id))
     });
     let answers = state.finding_answers()?;
     if arguments.json {
         let found: Vec<_> =
-            records.iter().map(|it| json(it, answers.get(&it.finding.id))).collect();
+            records.iter().map(|it| json(it, answers.get(&it.finding.id), &opinions)).collect();
         print_json(&found)?;
     } else {
-        print(table(&records, &answers, arguments.long))?;
+        print(table(&records, &answers, &opinions, arguments.long))?;
+        for it in &asked {
+            if it.outcome != "read" {
+                note(format!("{} in {}: {}", it.advisor, it.account, it.outcome));
+            }
+        }
+        let open: Vec<_> = all
+            .iter()
+            .filter(|it| it.status == FindingStatus::Open)
+            .map(|it| &it.finding)
+            .collect();
+        let (others, saving) = alone(&open, &opinions);
+        if others > 0 {
+            note(format!(
+                "AWS would change {others} more, on which there is no finding, for {saving} USD a month by \
+                 its estimate, which is added to nothing: `centime query \"select * from recommendations\"`"
+            ));
+        }
         if records.is_empty() && kept > 0 {
             note(format!("{kept} findings are kept, resolved ones included; none is of this kind"));
         }
     }
     Ok(End::Done)
+}
+
+/// What AWS's own advisors were asked, and said; nothing where they are switched off.
+fn second_opinions(store: &Store) -> Result<(Vec<Asked>, Vec<Opinion>), Failure> {
+    let asked = second_opinion::asked(store)?;
+    if asked.is_empty() {
+        return Ok((asked, Vec::new()));
+    }
+    let now = system_clock()();
+    let opinions = block_on(async { Ok(second_opinion::opinions(store, now).await?) })?;
+    Ok((asked, opinions))
 }
 
 /// How a finding stands: what people said to it while it is open.
@@ -238,8 +273,19 @@ fn status(record: &FindingRecord, answer: Option<&Incident>) -> &'static str {
 }
 
 /// A finding with its life, flat.
-fn json(record: &FindingRecord, answer: Option<&Incident>) -> serde_json::Value {
+fn json(
+    record: &FindingRecord,
+    answer: Option<&Incident>,
+    opinions: &[Opinion],
+) -> serde_json::Value {
     let mut value = serde_json::to_value(&record.finding).unwrap_or_default();
+    value["counted_saving"] = match record.finding.worth() {
+        Some(_) if record.finding.effective_saving.is_some() => "effective".into(),
+        Some(_) => "list".into(),
+        None => serde_json::Value::Null,
+    };
+    value["second_opinion"] =
+        serde_json::to_value(verdicts(&record.finding, opinions)).unwrap_or_default();
     value["status"] = status(record, answer).into();
     value["opened_at"] = record.opened_at.to_string().into();
     value["updated_at"] = record.updated_at.to_string().into();
@@ -256,25 +302,30 @@ fn json(record: &FindingRecord, answer: Option<&Incident>) -> serde_json::Value 
 pub(super) fn table(
     records: &[FindingRecord],
     answers: &BTreeMap<String, Incident>,
+    opinions: &[Opinion],
     long: bool,
 ) -> String {
     if records.is_empty() {
         return "nothing was found".to_owned();
     }
     let mut lines = vec![format!(
-        "{:>12}  {:24} {:28} {:14} {:6} {:10} {:6}",
-        "USD/month", "rule", "resource", "region", "env", "team", "risk"
+        "{:>12} {:>12}  {:24} {:28} {:14} {:6} {:10} {:6}",
+        "USD/month", "at list", "rule", "resource", "region", "env", "team", "risk"
     )];
-    let (mut total, mut silent) = (Usd::ZERO, 0);
+    let (mut total, mut total_list) = (Usd::ZERO, Usd::ZERO);
+    let (mut silent, mut at_list) = (0, 0_usize);
     for record in records {
         let finding = &record.finding;
         let answer = answers.get(&finding.id);
         let is_silent = answer.is_some_and(|answer| answer.status.is_silent());
         silent += usize::from(is_silent);
-        let saving = match finding.monthly_saving {
+        let list = finding.monthly_saving;
+        let saving = match finding.worth() {
             Some(saving) if finding.counted => {
                 if record.status == FindingStatus::Open && !is_silent {
                     total += saving;
+                    total_list += list.unwrap_or_default();
+                    at_list += usize::from(finding.effective_saving.is_none());
                 }
                 saving.to_string()
             }
@@ -287,7 +338,8 @@ pub(super) fn table(
             status => format!(" {status}"),
         };
         lines.push(format!(
-            "{saving:>12}  {:24} {:28} {:14} {:6} {:10} {:6}{status}",
+            "{saving:>12} {:>12}  {:24} {:28} {:14} {:6} {:10} {:6}{status}",
+            list.map_or_else(|| "-".to_owned(), |list| list.to_string()),
             finding.rule,
             finding.resource_name,
             finding.region,
@@ -295,6 +347,12 @@ pub(super) fn table(
             finding.team.as_deref().unwrap_or("-"),
             finding.risk,
         ));
+        for verdict in verdicts(finding, opinions) {
+            // A disagreement is worth a line always.
+            if long || !verdict.agrees {
+                lines.push(format!("{:27}{}", "", verdict.words));
+            }
+        }
         if long {
             let facts: Vec<_> = finding
                 .evidence
@@ -313,8 +371,14 @@ pub(super) fn table(
         }
     }
     lines.push(format!(
-        "{total:>12}  in all, at list price; in brackets: alternatives, which do not add up; -: no price is known"
+        "{total:>12} {total_list:>12}  in all: first after Savings Plans and reserved instances, then at list price; in brackets: alternatives, which do not add up; -: no price is known"
     ));
+    if at_list > 0 {
+        lines.push(format!(
+            "{:26} of {at_list} it is not known what commitments cover: they count at list price",
+            ""
+        ));
+    }
     if silent > 0 {
         lines.push(format!("{:>12}  snoozed or dismissed, and not in the sum: {silent}", ""));
     }
@@ -399,13 +463,15 @@ fn others(state: &State, record: &FindingRecord) -> Result<Vec<FindingRecord>, F
 }
 
 fn show(arguments: &Show) -> Result<End, Failure> {
-    let state = open_store(&arguments.config.load()?)?.state;
-    let record = named(&state, &arguments.id)?;
+    let store = open_store(&arguments.config.load()?)?;
+    let state = &store.state;
+    let record = named(state, &arguments.id)?;
     let answer = state.finding_answers()?.remove(&record.finding.id);
-    let history = history(&state, &record)?;
-    let others = others(&state, &record)?;
+    let history = history(state, &record)?;
+    let others = others(state, &record)?;
+    let (_, opinions) = second_opinions(&store)?;
     if arguments.json {
-        let mut value = json(&record, answer.as_ref());
+        let mut value = json(&record, answer.as_ref(), &opinions);
         value["history"] = history
             .iter()
             .map(|(at, what)| serde_json::json!({ "at": at.to_string(), "what": what }))
@@ -415,6 +481,9 @@ fn show(arguments: &Show) -> Result<End, Failure> {
         print_json(&value)?;
     } else {
         print(story(&record, answer.as_ref(), &others, &history))?;
+        for verdict in verdicts(&record.finding, &opinions) {
+            print(format!("  {}", verdict.words))?;
+        }
     }
     Ok(End::Done)
 }

@@ -65,6 +65,8 @@ pub(super) async fn of(config: &Config) -> Result<Plan, Failure> {
         cost: &config.cost,
         imports_budgets: config.budgets.import,
         prices: &config.prices,
+        commitments: config.commitments,
+        second_opinion: config.second_opinion,
         every: every(config),
         cap: config.aws.monthly_cap,
     }))

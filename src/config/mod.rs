@@ -26,6 +26,8 @@ pub struct Config {
     pub prices: sources::price_list::Config,
     /// States that say whose the resources are.
     pub terraform: sources::terraform::Config,
+    pub commitments: sources::commitments::Config,
+    pub second_opinion: sources::second_opinion::Config,
     pub budgets: insights::budgets::Config,
     pub schedule: daemon::schedule::Config,
     pub store: store::Config,
@@ -107,6 +109,9 @@ impl Config {
         let rules = fields.or("rules", insights::rules::Config::default(), reader);
         let prices = fields.or("prices", sources::price_list::Config::default(), reader);
         let terraform = fields.or("terraform", sources::terraform::Config::default(), reader);
+        let commitments = fields.or("commitments", sources::commitments::Config::default(), reader);
+        let second_opinion =
+            fields.or("second_opinion", sources::second_opinion::Config::default(), reader);
         let budgets = fields.or("budgets", insights::budgets::Config::default(), reader);
         let schedule = fields.or("schedule", daemon::schedule::Config::default(), reader);
         let store = fields.or("store", store::Config::default(), reader);
@@ -164,6 +169,8 @@ impl Config {
             rules,
             prices,
             terraform,
+            commitments,
+            second_opinion,
             budgets,
             schedule,
             store,
@@ -193,7 +200,17 @@ impl Config {
     pub fn duties(&self) -> Vec<aws::policy::Duty> {
         let budgets = self.budgets.import.then_some(aws::policy::BUDGETS);
         let prices = self.prices.price_list.then_some(aws::policy::PRICE_LIST);
-        budgets.into_iter().chain(prices).collect()
+        let mut duties: Vec<_> = budgets.into_iter().chain(prices).collect();
+        if self.commitments.read {
+            duties.extend([aws::policy::SAVINGS_PLANS, aws::policy::COVERAGE]);
+        }
+        if self.second_opinion.compute_optimizer {
+            duties.push(aws::policy::COMPUTE_OPTIMIZER);
+        }
+        if self.second_opinion.cost_optimization_hub {
+            duties.push(aws::policy::COST_OPTIMIZATION_HUB);
+        }
+        duties
     }
 
     /// The channels that alerts can be told in.
@@ -282,7 +299,7 @@ impl Config {
     pub fn settings() -> BTreeSet<String> {
         // Settings of what may be left out are asked for where it stands.
         let text = "{ aws: { accounts: [{}], billing_account: {}, retry: {}, timeouts: {} }, \
-                    cost: {}, usage: {}, rules: { exclusions: [{}] }, prices: {}, terraform: { states: [{}] }, budgets: { list: [{}] }, schedule: {}, store: {}, \
+                    cost: {}, usage: {}, rules: { exclusions: [{}] }, prices: {}, commitments: {}, second_opinion: {}, terraform: { states: [{}] }, budgets: { list: [{}] }, schedule: {}, store: {}, \
                     prometheus: {}, web: {}, \
                     alerts: { quiet_hours: {}, routes: [{}], known_events: [{}] }, slack: {}, \
                     email: {}, alertmanager: {}, webhooks: [{}], report: { s3: {} } }";

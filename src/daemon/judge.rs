@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::observe::rows;
-use super::{Daemon, Watch, Watched, alerts, prices, tell};
+use super::{Daemon, Watch, Watched, alerts, commitments, prices, tell};
 use crate::insights::alerts::said;
 use crate::insights::rules::{self, Evaluation, Reads, Rule, Scene};
 use crate::model::finding::{Change, FindingRecord, Resolution};
@@ -32,8 +32,11 @@ pub struct Judgement {
     pub unknown: usize,
     /// Findings that the organisation leaves alone.
     pub excluded: usize,
-    /// What the open findings that count would save in a month, at list price.
+    /// What the open findings that count would save in a month: after commitments where those are
+    /// known, else at list price.
     pub monthly_saving_usd: Usd,
+    /// The same, all of it at list price.
+    pub monthly_saving_list_usd: Usd,
     /// Rules that failed, with the reason.
     pub errors: Vec<(String, String)>,
 }
@@ -149,6 +152,11 @@ impl Daemon {
             monthly_saving_usd: open
                 .iter()
                 .filter(|record| record.finding.counted)
+                .filter_map(|record| record.finding.worth())
+                .sum(),
+            monthly_saving_list_usd: open
+                .iter()
+                .filter(|record| record.finding.counted)
                 .filter_map(|record| record.finding.monthly_saving)
                 .sum(),
             errors,
@@ -228,7 +236,16 @@ impl Daemon {
             reads: Some(&reads),
             owners: owners.as_ref(),
         };
-        let book = prices::book(&self.store, &watch.config.prices, &watch.prices, now).await?;
+        let mut book = prices::book(&self.store, &watch.config.prices, &watch.prices, now).await?;
+        if let Some(known) = commitments::known(&self.store, watch, &reads, now).await? {
+            if let Some(reason) = known.unknown() {
+                tracing::warn!(
+                    reason,
+                    "what commitments cover is not known: savings are at list price"
+                );
+            }
+            book = book.with_commitments(known);
+        }
         let evaluation = rules::evaluate(&watch.pack, &book, &scene).await;
         Ok((evaluation, reads))
     }
@@ -338,6 +355,7 @@ mod tests {
             team: None,
             owner: None,
             monthly_saving: None,
+            effective_saving: None,
             counted: true,
             evidence: Vec::new(),
             action: String::new(),

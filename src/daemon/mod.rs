@@ -9,6 +9,7 @@
 
 pub mod alerts;
 pub mod budgets;
+pub mod commitments;
 mod deliver;
 mod judge;
 mod observe;
@@ -18,6 +19,7 @@ mod read;
 pub mod report;
 mod run;
 pub mod schedule;
+pub mod second_opinion;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +36,7 @@ use crate::config::Config;
 use crate::insights::prices::PriceBook;
 use crate::insights::rules::{self, Pack};
 use crate::model::cost::cost_table;
+use crate::model::opinion::recommendations_table;
 use crate::model::price::prices_table;
 use crate::model::resource::resources_table;
 use crate::model::time::{Month, day_of};
@@ -206,7 +209,7 @@ impl CycleReport {
 /// All tables that the lake can hold.
 pub fn tables() -> Vec<Table> {
     let kinds = SERVICES.iter().flat_map(|service| service.kinds).map(|kind| kind.table());
-    [cost_table(), usage_table(), prices_table(), resources_table()]
+    [cost_table(), usage_table(), prices_table(), recommendations_table(), resources_table()]
         .into_iter()
         .chain(kinds)
         .collect()
@@ -359,6 +362,11 @@ impl Daemon {
         }
         if jobs.contains(&Job::Inventory) {
             sources.extend(self.read_prices(&watch).await?);
+            self.keep_requests()?;
+        }
+        if jobs.contains(&Job::Cost) {
+            sources.extend(self.read_commitments(&watch).await?);
+            sources.extend(self.read_second_opinion(&watch).await?);
             self.keep_requests()?;
         }
         let findings = self.judge(&watch).await?;

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 
 use super::observe::rows;
-use super::{Daemon, ScopeFailure, SourceReport, Watch, watched_resources};
+use super::{Daemon, ScopeFailure, SourceReport, Unread, Watch, watched_resources};
 use crate::aws;
 use crate::insights::prices::{Grade, Origin, Price, PriceBook};
 use crate::model::price::Tier;
@@ -68,11 +68,15 @@ impl Daemon {
             match answer {
                 Ok(reading) => readings.push((ask, reading)),
                 Err(error) => {
+                    self.note_scope(SOURCE, &ask.id(), begun, 0, Err(&error))?;
+                    if matches!(error, aws::Error::Denied { .. }) {
+                        denied(&mut report, &error);
+                        continue;
+                    }
                     tracing::warn!(
                         service = ask.service_code, region = ask.region, %error,
                         "prices not read; the last good ones stay"
                     );
-                    self.note_scope(SOURCE, &ask.id(), begun, 0, Err(&error))?;
                     report.failures.push(ScopeFailure {
                         scope: format!("{} {}", ask.region, ask.service_code),
                         reason: error.reason().to_owned(),
@@ -112,6 +116,24 @@ impl Daemon {
         self.store.state.transaction(|tx| {
             readings.iter().try_for_each(|(ask, _)| tx.note_read(TABLE, &ask.id(), begun))
         })
+    }
+}
+
+/// Without the permission the price book counts, which is no outage: it is told with what is unknown.
+fn denied(report: &mut SourceReport, error: &aws::Error) {
+    report.gaps += 1;
+    match report.unread.first_mut() {
+        Some(known) => known.resources += 1,
+        None => {
+            tracing::warn!(%error, "the price list is not read; the price book counts");
+            report.unread.push(Unread {
+                scope: "AWS's price list".to_owned(),
+                operation: price_list::OPERATION,
+                reason: error.reason(),
+                error: error.to_string(),
+                resources: 1,
+            });
+        }
     }
 }
 

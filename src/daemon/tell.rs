@@ -196,7 +196,7 @@ impl Daemon {
         let mut savings: HashMap<String, Usd> = HashMap::new();
         for record in records.iter().filter(|record| record.finding.counted) {
             *savings.entry(record.finding.resource_id.clone()).or_default() +=
-                record.finding.monthly_saving.unwrap_or_default();
+                record.finding.worth().unwrap_or_default();
         }
         let answers = self.store.state.finding_answers()?;
         let answers = answers.into_iter().map(|(id, incident)| (id, incident.status)).collect();

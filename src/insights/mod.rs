@@ -4,9 +4,11 @@
 pub mod alerts;
 pub mod bridge;
 pub mod budgets;
+pub mod commitments;
 pub mod forecast;
 pub mod ownership;
 pub mod parity;
 pub mod prices;
 pub mod report;
 pub mod rules;
+pub mod second_opinion;

@@ -5,9 +5,11 @@
 //! allows unverified prices: a saving never rests on what nobody has read.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::commitments::Commitments;
 use super::rules::builtin;
 use crate::model::Usd;
 pub use crate::model::price::{Grade, Origin, Price, Tier};
@@ -20,6 +22,7 @@ pub struct PriceBook {
     prices: HashMap<String, BTreeMap<String, Price>>,
     derived: Vec<Derived>,
     unverified: bool,
+    commitments: Option<Arc<Commitments>>,
 }
 
 impl PriceBook {
@@ -71,6 +74,17 @@ impl PriceBook {
         }
         self.derive();
         self
+    }
+
+    /// The book with what commitments have paid already: savings are told after them too.
+    #[must_use]
+    pub fn with_commitments(self, commitments: Commitments) -> Self {
+        Self { commitments: Some(Arc::new(commitments)), ..self }
+    }
+
+    /// What commitments have paid already; `None` when that is not asked.
+    pub fn commitments(&self) -> Option<Arc<Commitments>> {
+        self.commitments.clone()
     }
 
     /// What the book has in the place of a price.

@@ -74,6 +74,11 @@ pub struct Finding {
     /// At list price, per month of 730 hours. `None` when a price is not known: the finding is then
     /// advice without a figure, never a saving of zero.
     pub monthly_saving: Option<Usd>,
+    /// The same after commitments: what a Savings Plan or a reserved instance has paid already is not
+    /// saved until it finds other use. `None` when it is not known what commitments cover: then it is
+    /// not taken to be the list saving.
+    #[serde(default)]
+    pub effective_saving: Option<Usd>,
     /// Whether its saving counts in totals: one finding per resource does, the others are
     /// alternatives.
     pub counted: bool,
@@ -88,6 +93,14 @@ pub struct Finding {
     /// Where it is written in Terraform; `None` where no state knows it.
     #[serde(default)]
     pub terraform: Option<Terraform>,
+}
+
+impl Finding {
+    /// What counts in totals: the effective saving where commitments are known, else the one at list
+    /// price.
+    pub fn worth(&self) -> Option<Usd> {
+        self.effective_saving.or(self.monthly_saving)
+    }
 }
 
 /// A finding's life.

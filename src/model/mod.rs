@@ -1,11 +1,13 @@
 //! The nouns: what centime talks about, without any I/O.
 
 pub mod alert;
+pub mod commitment;
 pub mod cost;
 pub mod daily;
 pub mod finding;
 pub mod incident;
 pub mod money;
+pub mod opinion;
 pub mod price;
 pub mod request;
 pub mod resource;

@@ -32,6 +32,8 @@ pub fn configuration() -> String {
     let apis = [
         "ce",
         "cloudwatch",
+        "compute-optimizer",
+        "cost-optimization-hub",
         "application-autoscaling",
         "budgets",
         "kafka",
@@ -42,11 +44,13 @@ pub fn configuration() -> String {
         "pricing",
         "rds",
         "s3",
+        "savingsplans",
         "sts",
     ];
     let limits: Vec<String> = apis.iter().map(|api| format!("{api}: 100000")).collect();
     yaml.push_str(&limits.join(", "));
     yaml.push_str("}\n");
+    yaml.push_str("second_opinion: { compute_optimizer: true, cost_optimization_hub: true }\n");
     yaml
 }
 

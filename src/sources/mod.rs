@@ -2,10 +2,12 @@
 
 pub mod aws_budgets;
 pub mod cloudwatch;
+pub mod commitments;
 pub mod cost_explorer;
 pub mod inventory;
 pub mod plan;
 pub mod price_list;
+pub mod second_opinion;
 pub mod terraform;
 
 #[cfg(test)]

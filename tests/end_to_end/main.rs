@@ -16,5 +16,6 @@ mod cycle;
 mod daemon;
 mod dashboards;
 mod months;
+mod prices;
 mod report;
 mod support;

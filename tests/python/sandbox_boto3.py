@@ -1166,6 +1166,78 @@ def pricing(sandbox, planted):
     refused("InvalidNextTokenException", get, 400, ServiceCode="AmazonMSK", NextToken="wrong")
 
 
+def commitments(sandbox, planted):
+    plans = sandbox.client("savingsplans", PAYER, "us-east-1").describe_savings_plans
+    (plan,) = plans()["savingsPlans"]
+    same(plan["savingsPlanType"], "Compute", "type of the payer's plan")
+    same(plans(states=["active"])["savingsPlans"], [plan], "plans that are active")
+    same(plans(states=["retired"])["savingsPlans"], [], "plans that are over")
+    for account in MEMBERS:
+        own = sandbox.client("savingsplans", account, "us-east-1").describe_savings_plans()
+        same(own["savingsPlans"], [], f"plans of {account}")
+    refused("ValidationException", plans, 400, maxResults=0)
+    coverage = sandbox.client("ce", PAYER, "us-east-1").get_savings_plans_coverage
+    today = datetime.datetime.fromisoformat(planted["now"]).date()
+    period = {
+        "Start": f"{today - datetime.timedelta(days=10)}",
+        "End": f"{today - datetime.timedelta(days=3)}",
+    }
+    by = [{"Type": "DIMENSION", "Key": key} for key in ("SERVICE", "REGION")]
+    rows = coverage(TimePeriod=period, GroupBy=by)["SavingsPlansCoverages"]
+    places = [(row["Attributes"]["SERVICE"], row["Attributes"]["REGION"]) for row in rows]
+    same(len(places), len(set(places)), "services and regions of the coverage, each once")
+    for row in rows:
+        covered, on_demand, total = (
+            decimal.Decimal(row["Coverage"][name])
+            for name in ("SpendCoveredBySavingsPlans", "OnDemandCost", "TotalCost")
+        )
+        same(covered + on_demand, total, f"coverage of {row['Attributes']}")
+    check(any(float(row["Coverage"]["CoveragePercentage"]) > 0 for row in rows), "something is covered")
+    refused("ValidationException", coverage, 400, TimePeriod=period, GroupBy=by, Granularity="DAILY")
+
+
+def advisors(sandbox, planted):
+    large, seen = set(), 0
+    for region in planted["regions"]:
+        client = sandbox.client("compute-optimizer", "111111111111", region)
+        same(client.get_enrollment_status()["status"], "Active", "enrolment of prod")
+        token, found = {}, []
+        while True:
+            page = client.get_rds_database_recommendations(maxResults=4, **token)
+            found += page["rdsDBRecommendations"]
+            if "nextToken" not in page:
+                break
+            token = {"nextToken": page["nextToken"]}
+        seen += len(found)
+        large |= {
+            it["resourceArn"].rsplit(":", 1)[1]
+            for it in found
+            if it["instanceFinding"] == "Overprovisioned"
+        }
+        functions = client.get_lambda_function_recommendations()["lambdaFunctionRecommendations"]
+        check(all(it["functionArn"].endswith(":$LATEST") for it in functions), "versions of functions")
+    check(seen > 3, f"only {seen} databases are judged")
+    planted_large = {
+        it["resource_id"]
+        for it in planted["planted"]
+        if it["rule"] == "rds-overprov-compute" and it["account"] == "111111111111"
+    }
+    same(len(planted_large - large), 1, "databases on which Compute Optimizer disagrees")
+    dev = sandbox.client("compute-optimizer", "333333333333")
+    same(dev.get_enrollment_status()["status"], "Inactive", "enrolment of dev")
+    refused("OptInRequiredException", dev.get_rds_database_recommendations, 400)
+    hub = sandbox.client("cost-optimization-hub", PAYER, "us-east-1")
+    (status,) = hub.list_enrollment_statuses()["items"]
+    same(status["status"], "Active", "enrolment of the payer")
+    pages = hub.get_paginator("list_recommendations").paginate(
+        filter={"resourceTypes": ["RdsDbInstance", "LambdaFunction"]}
+    )
+    items = [it for page in pages for it in page["items"]]
+    same({it["resourceId"] for it in items}, large, "what the hub passes on")
+    member = sandbox.client("cost-optimization-hub", "111111111111", "us-east-1")
+    refused("ValidationException", member.list_recommendations, 400)
+
+
 # ---- what every service refuses -----------------------------------------------------------------
 
 
@@ -1267,6 +1339,10 @@ def has_planted(planted, prefix, known, what):
 OPERATIONS = """
 sts:AssumeRole sts:GetCallerIdentity budgets:DescribeBudgets
 pricing:GetProducts
+savingsplans:DescribeSavingsPlans ce:GetSavingsPlansCoverage
+compute-optimizer:GetEnrollmentStatus compute-optimizer:GetRDSDatabaseRecommendations
+compute-optimizer:GetLambdaFunctionRecommendations cost-optimization-hub:ListEnrollmentStatuses
+cost-optimization-hub:ListRecommendations
 kafka:ListClustersV2 kafka:DescribeClusterV2 kafka:ListNodes
 emr:ListClusters emr:DescribeCluster emr:ListInstanceGroups emr:ListInstanceFleets emr:ListInstances
 emr:GetManagedScalingPolicy emr:GetAutoTerminationPolicy emr:ListSteps
@@ -1304,6 +1380,8 @@ def main():
         cost_explorer,
         budgets,
         pricing,
+        commitments,
+        advisors,
         odd_requests,
         slack,
     ]

@@ -76,7 +76,7 @@ fn of_finding(
             Some(terraform) => format!("{} In Terraform: {terraform}", finding.action.trim()),
             None => finding.action.clone(),
         }),
-        impact: finding.monthly_saving,
+        impact: finding.worth(),
         impact_step: None,
         since: Some(day_of(record.opened_at)),
         settled_through,

@@ -300,6 +300,7 @@ mod tests {
             team: None,
             owner: None,
             monthly_saving: None,
+            effective_saving: None,
             counted: true,
             evidence: vec![
                 fact("tags", tags, ""),

@@ -62,6 +62,7 @@ pub fn finding(resource: &str, title: &str, saving: Option<&str>) -> FindingReco
             team: None,
             owner: None,
             monthly_saving: saving.map(usd),
+            effective_saving: None,
             counted: true,
             evidence: Vec::new(),
             action: "Stop it.".to_owned(),

@@ -25,6 +25,7 @@ use super::expression::{Expression, Input, parse};
 use super::functions::{PricesUsed, exact, functions};
 use super::language::{self, Aggregate};
 use super::rule::Rule;
+use crate::insights::commitments::Commitments;
 use crate::insights::prices::PriceBook;
 use crate::model::{Kind, Type};
 
@@ -41,6 +42,8 @@ pub struct Compiled {
     pub spoken: Vec<Arc<dyn PhysicalExpr>>,
     /// In the order of the rule's changes in Terraform.
     pub terraform: Vec<Arc<dyn PhysicalExpr>>,
+    /// What commitments have paid already, where it is asked.
+    pub commitments: Option<Arc<Commitments>>,
     /// What `saving` and `evidence` asked the price book since it was last taken.
     pub used: PricesUsed,
 }
@@ -121,6 +124,7 @@ pub struct Compiler {
     plain: SessionState,
     exact: SessionState,
     used: PricesUsed,
+    commitments: Option<Arc<Commitments>>,
 }
 
 impl Compiler {
@@ -141,7 +145,7 @@ impl Compiler {
             exact.register_udf(function)?;
         }
         let schema = DFSchema::try_from(schema.as_ref().clone())?;
-        Ok(Self { schema, plain, exact, used })
+        Ok(Self { schema, plain, exact, used, commitments: book.commitments() })
     }
 
     /// # Errors
@@ -169,6 +173,7 @@ impl Compiler {
                 .map(|change| self.formula(&change.value))
                 .collect::<Result<_>>()?,
             used: self.used.clone(),
+            commitments: self.commitments.clone(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Judges: every rule of a kind over one stream of wide rows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
@@ -9,6 +9,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use futures::StreamExt;
+use rust_decimal::Decimal;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
@@ -20,6 +21,7 @@ use super::rule::Rule;
 use super::terraform;
 use super::wide::{Scene, Wide};
 use super::words::Cell;
+use crate::insights::commitments::Share;
 use crate::insights::ownership::Owners;
 use crate::insights::prices::{LIST_PRICES, Price, PriceBook, shown};
 use crate::model::finding::{Evidence, ExcludedFinding, Finding};
@@ -121,8 +123,7 @@ impl Evaluation {
     /// Puts everything in an order that does not depend on the run, and counts one finding of each
     /// resource: the one that saves most.
     fn settle(&mut self) {
-        self.findings
-            .sort_by(|a, b| b.monthly_saving.cmp(&a.monthly_saving).then_with(|| a.id.cmp(&b.id)));
+        self.findings.sort_by(|a, b| b.worth().cmp(&a.worth()).then_with(|| a.id.cmp(&b.id)));
         self.results.sort_by(|a, b| a.rule.cmp(&b.rule));
         self.unknown.sort();
         self.excluded.sort_by(|a, b| a.id.cmp(&b.id));
@@ -393,6 +394,15 @@ fn finding(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Findin
     }
     let (account, region, id) =
         (required("account")?, required("region")?, required("resource_id")?);
+    let after = match monthly_saving {
+        Some(list) => after_commitments(compiled, row, &used, &region, list)?,
+        None => After::default(),
+    };
+    shown.extend(after.words.map(|value| Evidence {
+        name: "commitments".to_owned(),
+        value,
+        unit: String::new(),
+    }));
     Ok(Finding {
         id: finding_id(&rule.id, rule.kind.table, &account, &region, &id),
         rule: rule.id.clone(),
@@ -410,6 +420,7 @@ fn finding(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Findin
             .and_then(|_| used.iter().map(|price| price.grade).max())
             .map(|grade| grade.as_str().to_owned()),
         monthly_saving,
+        effective_saving: after.saving,
         counted: true,
         evidence: shown,
         action,
@@ -418,6 +429,61 @@ fn finding(rule: &Rule, compiled: &Compiled, row: &RecordBatch) -> Result<Findin
         effort: rule.effort,
         terraform: None,
     })
+}
+
+/// A saving after commitments.
+#[derive(Debug, Default)]
+struct After {
+    /// `None` when it is not known.
+    saving: Option<Usd>,
+    /// The arithmetic, or what is not known; `None` where no commitment matters.
+    words: Option<String>,
+}
+
+/// What is saved beyond what commitments have paid: the formula once more, with only the part of each
+/// price that is paid on demand.
+///
+/// Less than zero is zero: leaving what is reserved for what is not saves nothing before the
+/// reservation ends.
+fn after_commitments(
+    compiled: &Compiled,
+    row: &RecordBatch,
+    used: &[Price],
+    region: &str,
+    list: Usd,
+) -> Result<After> {
+    let (Some(commitments), Some(saving)) = (&compiled.commitments, &compiled.saving) else {
+        return Ok(After::default());
+    };
+    let mut parts = HashMap::new();
+    let mut said: Vec<String> = Vec::new();
+    for price in used {
+        match commitments.share(&price.item, region) {
+            Share::Free => {}
+            Share::Covered(share, words) => {
+                parts.insert(price.item.clone(), Decimal::ONE - share);
+                if !said.contains(&words) {
+                    said.push(words);
+                }
+            }
+            Share::Unknown(reason) => {
+                return Ok(After { saving: None, words: Some(format!("not known: {reason}")) });
+            }
+        }
+    }
+    if parts.is_empty() {
+        return Ok(After { saving: Some(list), words: None });
+    }
+    compiled.used.count(parts);
+    let again = saving.evaluate(row).and_then(|value| value.into_array(1));
+    compiled.used.count(HashMap::new());
+    compiled.used.take();
+    let effective = Cell::first(&again?)?.number().map(|number| Usd(number).max(Usd::ZERO));
+    let words = effective.map(|effective| {
+        let covered = list - effective;
+        format!("{}: {list} - {covered} = {effective} USD/month", said.join("; "))
+    });
+    Ok(After { saving: effective, words })
 }
 
 /// The prices that a saving rests on, and the oldest day that one of them is from.

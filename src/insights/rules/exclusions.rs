@@ -136,6 +136,7 @@ mod tests {
             team: None,
             owner: None,
             monthly_saving: None,
+            effective_saving: None,
             counted: true,
             evidence: Vec::new(),
             action: String::new(),

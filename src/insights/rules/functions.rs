@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 
 use super::decimal::{DECIMAL, Operation, SCALE, to_decimal};
 use super::language::BUILTINS;
@@ -24,14 +25,22 @@ use crate::insights::prices::{Price, PriceBook};
 use crate::model::{Kind, Usd};
 use crate::services::facts::{Fact, FactType, FactValue, facts};
 
-/// The prices that formulas asked for since they were last taken.
+/// The prices that formulas asked for since they were last taken, and how much of them counts.
 #[derive(Debug, Clone, Default)]
-pub struct PricesUsed(Arc<Mutex<Vec<Price>>>);
+pub struct PricesUsed(Arc<Mutex<Asked>>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    used: Vec<Price>,
+    /// Parts of prices that count, by item; all of those that are not in it.
+    parts: HashMap<String, Decimal>,
+}
 
 impl PricesUsed {
     /// What was asked for, each once, in the order of the formula; then forgotten.
     pub fn take(&self) -> Vec<Price> {
-        let mut used = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut used =
+            std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).used);
         let mut seen = Vec::new();
         used.retain(|price| {
             let new = !seen.contains(&price.item);
@@ -43,8 +52,16 @@ impl PricesUsed {
         used
     }
 
-    fn note(&self, price: &Price) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(price.clone());
+    /// Has only so much of some prices count from now on.
+    pub fn count(&self, parts: HashMap<String, Decimal>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).parts = parts;
+    }
+
+    /// Notes that a price was asked for, and tells the part of it that counts where that is not all.
+    fn note(&self, price: &Price) -> Option<Decimal> {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.used.push(price.clone());
+        asked.parts.get(&price.item).copied()
     }
 }
 
@@ -251,8 +268,12 @@ fn priced(
             return None;
         }
         let price = book.price(items.value(row), regions.value(row))?;
-        used.note(price);
-        cell(asks(row, price)?)
+        let part = used.note(price);
+        let usd = asks(row, price)?;
+        cell(match part {
+            Some(part) => Usd(usd.0.checked_mul(part)?),
+            None => usd,
+        })
     });
     let prices: Decimal128Array = prices.collect();
     Ok(Arc::new(prices.with_precision_and_scale(38, SCALE)?))

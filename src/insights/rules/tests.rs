@@ -542,6 +542,49 @@ fn attributes_of_terraform_are_checked() {
 }
 
 #[tokio::test]
+async fn what_a_commitment_has_paid_is_not_saved_and_what_is_not_known_is_not_guessed() {
+    use crate::insights::commitments::Commitments;
+    use crate::model::commitment::PlanCover;
+    let tables = lake(&MskCluster::KIND, &[cluster("orders", vec![])], &[]);
+    // Usage that a Savings Plan can cover, and storage that none can.
+    let pack = rule(
+        "brokers = 2",
+        "saving: brokers * price('ec2.m5.xlarge') * hours_per_month + volume_gib * price('msk.storage-gib-month')\n",
+    );
+    let scene = Scene { tables: &tables, day: day(DAY), now: now(), reads: None, owners: None };
+    let with = async |plans| {
+        let commitments = Commitments::of(plans, Ok((Vec::new(), Vec::new())));
+        let book = PriceBook::builtin().with_commitments(commitments);
+        evaluate(&pack, &book, &scene).await.findings.remove(0)
+    };
+    let words = |finding: &crate::model::Finding| {
+        let said = finding.evidence.iter().find(|fact| fact.name == "commitments");
+        said.map(|fact| fact.value.clone()).unwrap_or_default()
+    };
+    let cover = PlanCover {
+        service: "Amazon Elastic Compute Cloud - Compute".to_owned(),
+        region: "us-east-1".to_owned(),
+        covered: "75".parse().unwrap(),
+        on_demand: "25".parse().unwrap(),
+    };
+    let covered = with(Ok(vec![cover])).await;
+    // 2 × 0.192 × 730 + 100 × 0.10, and a quarter of the first part.
+    assert_eq!(covered.monthly_saving, "290.32".parse().ok());
+    assert_eq!(covered.effective_saving, "80.08".parse().ok());
+    assert_eq!(covered.worth(), covered.effective_saving);
+    assert_eq!(
+        words(&covered),
+        "Savings Plans cover 75.00 of 100.00 USD of Amazon Elastic Compute Cloud - Compute in \
+         us-east-1, 75 %: 290.32 - 210.24 = 80.08 USD/month"
+    );
+    let free = with(Ok(Vec::new())).await;
+    assert_eq!((free.effective_saving, words(&free)), (free.monthly_saving, String::new()));
+    let unknown = with(Err("denied".to_owned())).await;
+    assert_eq!((unknown.effective_saving, unknown.worth()), (None, unknown.monthly_saving));
+    assert_eq!(words(&unknown), "not known: denied");
+}
+
+#[tokio::test]
 async fn a_kind_without_a_table_has_nothing_to_judge() {
     let tables = SessionContext::new();
     let evaluation = judged(&Pack::builtin(), &tables, None).await;

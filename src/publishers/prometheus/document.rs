@@ -23,8 +23,8 @@ pub fn document() -> String {
          shown (`prometheus.label_values`, `prometheus.resources`); the other values are added up as \
          `{OTHER}`, except ratios and facts of resources, which do not add up and are left out. \
          `centime_label_values_folded` counts both.\n\
-         - `centime_monthly_potential_savings_usd` is absent as long as commitments (Savings Plans, \
-         reservations) are not read; `centime_monthly_potential_savings_list_usd` is at list price.\n"
+         - `centime_monthly_potential_savings_usd` is absent where it is not known what commitments (Savings \
+         Plans, reservations) cover; `centime_monthly_potential_savings_list_usd` is always there.\n"
     );
     for (title, metrics) in GROUPS {
         // Writing to a `String` cannot fail.

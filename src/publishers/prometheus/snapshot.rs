@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::model::finding::{FindingRecord, FindingStatus};
 use crate::model::incident::IncidentStatus;
 use crate::model::time::Span;
-use crate::model::{Day, Usd};
+use crate::model::{Day, Finding, Usd};
 
 /// Everything that is exposed beside what `/proc` tells at the scrape.
 ///
@@ -272,23 +272,33 @@ impl Findings {
         accounts: &BTreeMap<String, String>,
     ) {
         const OPEN: &str = FindingStatus::Open.as_str();
+        // Where nothing says otherwise, what commitments cover is known.
+        let unknown = |finding: &Finding| {
+            finding.monthly_saving.is_some() && finding.effective_saving.is_none()
+        };
+        let open = || records.iter().filter(|record| record.status == FindingStatus::Open);
+        let is_known = open().any(|record| record.finding.effective_saving.is_some());
+        let nothing = (Usd::ZERO, is_known.then_some(Usd::ZERO));
         let mut counts: BTreeMap<(&str, &str, &'static str), u64> = BTreeMap::new();
-        let mut savings: BTreeMap<(&str, &str), Usd> = BTreeMap::new();
+        let mut savings: BTreeMap<(&str, &str), (Usd, Option<Usd>)> = BTreeMap::new();
         for rule in rules {
             for account in accounts.values() {
                 counts.insert((rule, account, OPEN), 0);
-                savings.insert((rule, account), Usd::ZERO);
+                savings.insert((rule, account), nothing);
             }
         }
         let mut oldest: BTreeMap<&str, Timestamp> = BTreeMap::new();
-        for record in records.iter().filter(|record| record.status == FindingStatus::Open) {
+        for record in open() {
             let finding = &record.finding;
             let account = accounts.get(&finding.account).unwrap_or(&finding.account);
             let answer = answers.get(&finding.id).copied().unwrap_or(IncidentStatus::Open);
             *counts.entry((&finding.rule, account, answer.as_str())).or_default() += 1;
-            let saving = savings.entry((&finding.rule, account)).or_default();
+            let (saving, effective) = savings.entry((&finding.rule, account)).or_insert(nothing);
             if finding.counted && !answer.is_silent() {
                 *saving += finding.monthly_saving.unwrap_or_default();
+                *effective = effective
+                    .filter(|_| !unknown(finding))
+                    .map(|sum| sum + finding.effective_saving.unwrap_or_default());
             }
             let opened = oldest.entry(&finding.rule).or_insert(record.opened_at);
             *opened = record.opened_at.min(*opened);
@@ -304,11 +314,11 @@ impl Findings {
             .collect();
         self.savings = savings
             .into_iter()
-            .map(|((rule, account), list)| Saving {
+            .map(|((rule, account), (list, effective))| Saving {
                 rule: rule.to_owned(),
                 account: account.to_owned(),
                 list: Some(list),
-                effective: None,
+                effective,
             })
             .collect();
         self.oldest_open = oldest.into_iter().map(|(rule, at)| (rule.to_owned(), at)).collect();

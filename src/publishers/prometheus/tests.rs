@@ -497,6 +497,55 @@ fn a_tally_knows_zero_from_nothing() {
     assert!(findings.oldest_open.is_empty());
 }
 
+#[test]
+fn an_effective_saving_is_told_only_where_it_is_known() {
+    use crate::model::Finding;
+    use crate::model::finding::{FindingRecord, FindingStatus, Level};
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let record = |rule: &str, effective: Option<&str>| FindingRecord {
+        finding: Finding {
+            id: rule.to_owned(),
+            rule: rule.to_owned(),
+            title: String::new(),
+            service: "rds".to_owned(),
+            kind: "rds_instances".to_owned(),
+            account: "111111111111".to_owned(),
+            region: "eu-west-1".to_owned(),
+            resource_id: rule.to_owned(),
+            resource_name: rule.to_owned(),
+            environment: None,
+            team: None,
+            owner: None,
+            monthly_saving: "100".parse().ok(),
+            effective_saving: effective.map(|usd| usd.parse().unwrap()),
+            counted: true,
+            evidence: Vec::new(),
+            action: String::new(),
+            why: String::new(),
+            risk: Level::Low,
+            effort: Level::Low,
+            price_grade: None,
+            terraform: None,
+        },
+        status: FindingStatus::Open,
+        opened_at: at,
+        updated_at: at,
+        resolved_at: None,
+        resolution: None,
+    };
+    let accounts = BTreeMap::from([("111111111111".to_owned(), "prod".to_owned())]);
+    let rules = ["a", "b", "c"].map(str::to_owned);
+    let mut findings = Findings::default();
+    let answers = BTreeMap::new();
+    findings.tally(&[record("a", Some("40")), record("b", None)], &answers, &rules, &accounts);
+    let told = |findings: &Findings| -> Vec<Option<Usd>> {
+        findings.savings.iter().map(|saving| saving.effective).collect()
+    };
+    assert_eq!(told(&findings), ["40".parse().ok(), None, Some(Usd::ZERO)]);
+    findings.tally(&[record("a", None)], &answers, &rules, &accounts);
+    assert_eq!(told(&findings), [None, None, None], "nothing is known of commitments");
+}
+
 /// Times are printed, not judged: the machine may be busy.
 #[test]
 fn a_hundred_thousand_series_are_encoded_and_scraped() {

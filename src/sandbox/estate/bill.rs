@@ -190,6 +190,11 @@ impl Ledger {
         Self { dice, accruals, overspending, first_day, anchor_day, commitment, reservations }
     }
 
+    /// Savings Plan commitment of a day.
+    pub(crate) fn commitment(&self) -> Decimal {
+        self.commitment
+    }
+
     pub(crate) fn first_day(&self) -> Date {
         day_of(Timestamp::from_second(self.first_day * 86_400).unwrap_or(Timestamp::MIN))
     }

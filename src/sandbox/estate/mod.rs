@@ -30,6 +30,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use rust_decimal::Decimal;
 
 use self::bill::Ledger;
 use self::build::Build;
@@ -242,6 +243,11 @@ impl Estate {
     /// but their amounts.
     pub fn charges(&self, day: Date, as_of: Timestamp) -> BillDay {
         self.ledger.charges(day, as_of)
+    }
+
+    /// What the payer's Compute Savings Plan commits to for an hour.
+    pub fn hourly_commitment(&self) -> Usd {
+        Usd((self.ledger.commitment() / Decimal::from(24)).round_dp(5))
     }
 
     /// First day of the bill.

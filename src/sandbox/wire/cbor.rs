@@ -105,6 +105,10 @@ impl Encoder {
                 self.array(items.len());
                 items.iter().for_each(|item| self.any(item));
             }
+            // What a page writes of an instant before it knows its protocol.
+            Value::Object(members) if members.len() == 1 && members.contains_key("$instant") => {
+                self.instant(members["$instant"].as_i64().unwrap_or(0));
+            }
             Value::Object(members) => {
                 self.map(members.len());
                 for (name, member) in members {

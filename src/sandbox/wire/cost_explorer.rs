@@ -67,6 +67,7 @@ pub fn answer(call: &Call<'_>, paging: Paging) -> Result<Value, Refusal> {
     match call.operation.as_str() {
         "GetCostAndUsage" => cost_and_usage(call, paging),
         "GetDimensionValues" => dimension_values(call),
+        "GetSavingsPlansCoverage" => savings_plans_coverage(call),
         other => Err(Refusal::unknown_operation(Service::CostExplorer, other)),
     }
 }
@@ -386,6 +387,70 @@ fn token(call: &Call<'_>, paging: Paging) -> Result<Token, Refusal> {
             Refusal::new(400, code, message)
         }),
     }
+}
+
+/// What Savings Plans can cover: the hours of instances, and Lambda's duration.
+fn is_coverable(line: &BillLine) -> bool {
+    let usage = &line.usage_type;
+    usage.contains("BoxUsage:") && line.service.starts_with("Amazon Elastic Compute")
+        || usage.contains("Lambda-GB-Second")
+        || usage.contains("Lambda-Provisioned-GB-Second")
+}
+
+/// Spend at on-demand prices, by service and region: covered, and not.
+fn savings_plans_coverage(call: &Call<'_>) -> Result<Value, Refusal> {
+    let (start, end) = period(call)?;
+    let groups: Vec<&str> = list(&call.input, "GroupBy")?
+        .iter()
+        .map(|group| {
+            let key = text(group, "Key")?.unwrap_or_default();
+            if ["INSTANCE_FAMILY", "REGION", "SERVICE"].contains(&key) {
+                Ok(key)
+            } else {
+                Err(call.invalid(format!("Group Definition dimension {key} is invalid")))
+            }
+        })
+        .collect::<Result<_, _>>()?;
+    if !groups.is_empty() && call.text("Granularity")?.is_some() {
+        return Err(call.invalid("Granularity can't be set if GroupBy is set"));
+    }
+    let mut sums: BTreeMap<Vec<String>, (Decimal, Decimal)> = BTreeMap::new();
+    for day in days(start, end).filter(|day| *day < end) {
+        for line in call.estate.charges(day, call.now).lines {
+            let is_covered = line.record_type == "SavingsPlanCoveredUsage";
+            if !(is_covered || line.record_type == "Usage" && is_coverable(&line)) {
+                continue;
+            }
+            let keys = groups.iter().map(|key| dimension(&line, key).to_owned()).collect();
+            let (covered, on_demand) = sums.entry(keys).or_default();
+            *(if is_covered { covered } else { on_demand }) += line.unblended.0;
+        }
+    }
+    let period = json!({ "Start": start.to_string(), "End": end.to_string() });
+    let rows: Vec<Value> = sums
+        .into_iter()
+        .map(|(keys, (covered, on_demand))| {
+            let total = covered + on_demand;
+            let share =
+                if total.is_zero() { total } else { covered / total * Decimal::ONE_HUNDRED };
+            let attributes: Map<String, Value> = groups
+                .iter()
+                .map(|key| (*key).to_owned())
+                .zip(keys.into_iter().map(Value::from))
+                .collect();
+            json!({
+                "Attributes": attributes,
+                "Coverage": {
+                    "SpendCoveredBySavingsPlans": decimal_text(covered),
+                    "OnDemandCost": decimal_text(on_demand),
+                    "TotalCost": decimal_text(total),
+                    "CoveragePercentage": decimal_text(share.round_dp(10)),
+                },
+                "TimePeriod": period,
+            })
+        })
+        .collect();
+    Ok(json!({ "SavingsPlansCoverages": rows }))
 }
 
 fn dimension_values(call: &Call<'_>) -> Result<Value, Refusal> {

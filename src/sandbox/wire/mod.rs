@@ -3,6 +3,7 @@
 //! A signed request is AWS's: its signature tells account, region and service, and everything else
 //! follows from that. What is not signed is a page of the sandbox, or is refused as AWS refuses it.
 
+mod advisors;
 mod auth;
 mod autoscaling;
 mod budgets;
@@ -23,6 +24,7 @@ mod rds;
 mod refusal;
 mod reply;
 mod s3;
+mod savings_plans;
 mod service;
 mod sts;
 mod xml;
@@ -194,7 +196,7 @@ async fn aws(
         return respond(refusal.reply(None, protocol, &id), None, &id, false);
     };
     let protocol = match service {
-        Service::CloudWatch => cloudwatch_protocol(&parts),
+        Service::CloudWatch | Service::ComputeOptimizer => protocol_asked(&parts),
         service => service.protocol(),
     };
     let fault = wire.options.faults.of_request(number);
@@ -293,6 +295,9 @@ fn answer(
         Service::Budgets => json(budgets::answer(&call)),
         Service::AutoScaling => json(autoscaling::answer(&call)),
         Service::Pricing => json(pricing::answer(&call)),
+        Service::SavingsPlans => json(savings_plans::answer(&call)),
+        Service::ComputeOptimizer => advisors::compute_optimizer(&call),
+        Service::CostOptimizationHub => json(advisors::hub(&call)),
         Service::Rds => rds::answer(&call, id),
         Service::Sts => sts::answer(&call, &wire.trust, id),
         Service::S3 => s3::answer(&call),
@@ -300,8 +305,8 @@ fn answer(
     }
 }
 
-/// CloudWatch speaks several protocols: the request tells which.
-fn cloudwatch_protocol(parts: &Parts) -> Protocol {
+/// CloudWatch and Compute Optimizer speak several protocols: the request tells which.
+fn protocol_asked(parts: &Parts) -> Protocol {
     let is_cbor = header(&parts.headers, "smithy-protocol") == Some("rpc-v2-cbor");
     if is_cbor { Protocol::Cbor } else { Protocol::AwsJson("1.0") }
 }
@@ -335,8 +340,9 @@ fn asked(
             asked(operation, json_body(&body)?)
         }
         Protocol::Cbor => {
+            let prefix = service.target_prefix().unwrap_or_default();
             let operation = path
-                .strip_prefix("/service/GraniteServiceVersion20100801/operation/")
+                .strip_prefix(&format!("/service/{prefix}/operation/"))
                 .ok_or_else(|| Refusal::unknown_operation(service, path))?;
             asked(operation, cbor::decode(&body)?)
         }
@@ -358,11 +364,16 @@ fn asked(
             let routed = match service {
                 Service::Kafka => msk::route(method, &segments),
                 Service::EmrServerless => emr_serverless::route(method, &segments),
+                Service::SavingsPlans => savings_plans::route(method, &segments),
                 _ => lambda::route(method, &segments),
             };
             let (operation, arguments) =
                 routed.ok_or_else(|| Refusal::unknown_operation(service, path))?;
-            asked(operation, with(query, arguments))
+            let mut members = query;
+            if let Value::Object(body) = json_body(&body)? {
+                members.extend(body);
+            }
+            asked(operation, with(members, arguments))
         }
         Protocol::RestXml => {
             let host = header(&parts.headers, "host").unwrap_or_default();

@@ -110,7 +110,9 @@ impl Refusal {
             Service::Rds | Service::Sts => Self::new(400, "Throttling", "Rate exceeded"),
             Service::Kafka => Self::new(429, "TooManyRequestsException", "Too Many Requests"),
             Service::Lambda => Self::new(429, "TooManyRequestsException", "Rate exceeded"),
-            Service::EmrServerless => Self::new(429, "ThrottlingException", "Rate exceeded"),
+            Service::EmrServerless | Service::SavingsPlans => {
+                Self::new(429, "ThrottlingException", "Rate exceeded")
+            }
             Service::CostExplorer if turn.is_multiple_of(2) => {
                 Self::new(400, "LimitExceededException", "Rate limit exceeded")
             }
@@ -118,6 +120,8 @@ impl Refusal {
             | Service::Budgets
             | Service::AutoScaling
             | Service::Pricing
+            | Service::ComputeOptimizer
+            | Service::CostOptimizationHub
             | Service::Emr
             | Service::Logs => Self::new(400, "ThrottlingException", "Rate exceeded"),
             Service::CloudWatch => {

@@ -15,6 +15,9 @@ pub enum Service {
     Budgets,
     AutoScaling,
     Pricing,
+    SavingsPlans,
+    ComputeOptimizer,
+    CostOptimizationHub,
     Sts,
 }
 
@@ -50,6 +53,9 @@ impl Service {
             "budgets" => Self::Budgets,
             "application-autoscaling" => Self::AutoScaling,
             "pricing" => Self::Pricing,
+            "savingsplans" => Self::SavingsPlans,
+            "compute-optimizer" => Self::ComputeOptimizer,
+            "cost-optimization-hub" => Self::CostOptimizationHub,
             "sts" => Self::Sts,
             _ => return None,
         })
@@ -70,6 +76,9 @@ impl Service {
             Self::Budgets => "budgets",
             Self::AutoScaling => "application-autoscaling",
             Self::Pricing => "pricing",
+            Self::SavingsPlans => "savingsplans",
+            Self::ComputeOptimizer => "compute-optimizer",
+            Self::CostOptimizationHub => "cost-optimization-hub",
             Self::Sts => "sts",
         }
     }
@@ -96,14 +105,18 @@ impl Service {
     /// The protocol it answers in when the request does not tell.
     pub fn protocol(self) -> Protocol {
         match self {
-            Self::Kafka | Self::EmrServerless | Self::Lambda => Protocol::RestJson,
+            Self::Kafka | Self::EmrServerless | Self::Lambda | Self::SavingsPlans => {
+                Protocol::RestJson
+            }
             Self::Emr
             | Self::Logs
             | Self::CostExplorer
             | Self::Budgets
             | Self::AutoScaling
             | Self::Pricing => Protocol::AwsJson("1.1"),
-            Self::CloudWatch => Protocol::AwsJson("1.0"),
+            Self::CloudWatch | Self::ComputeOptimizer | Self::CostOptimizationHub => {
+                Protocol::AwsJson("1.0")
+            }
             Self::Rds | Self::Sts => Protocol::Query,
             Self::S3 => Protocol::RestXml,
         }
@@ -119,6 +132,8 @@ impl Service {
             Self::Budgets => Some("AWSBudgetServiceGateway"),
             Self::AutoScaling => Some("AnyScaleFrontendService"),
             Self::Pricing => Some("AWSPriceListService"),
+            Self::ComputeOptimizer => Some("ComputeOptimizerService"),
+            Self::CostOptimizationHub => Some("CostOptimizationHubService"),
             _ => None,
         }
     }
@@ -141,8 +156,10 @@ impl Service {
             | Self::EmrServerless
             | Self::CostExplorer
             | Self::CloudWatch
-            | Self::AutoScaling => "ValidationException",
-            Self::Lambda => "InvalidParameterValueException",
+            | Self::AutoScaling
+            | Self::SavingsPlans
+            | Self::CostOptimizationHub => "ValidationException",
+            Self::Lambda | Self::ComputeOptimizer => "InvalidParameterValueException",
             Self::Logs | Self::Budgets | Self::Pricing => "InvalidParameterException",
             Self::Rds => "InvalidParameterValue",
             Self::S3 => "InvalidArgument",

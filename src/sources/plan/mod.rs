@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Serialize;
 
-use super::{cloudwatch, cost_explorer, price_list};
+use super::{cloudwatch, commitments, cost_explorer, price_list, second_opinion};
 use crate::aws::{Priority, prices};
 use crate::model::Usd;
 use crate::model::time::Span;
@@ -38,6 +38,8 @@ pub struct Input<'a> {
     /// AWS Budgets are read too.
     pub imports_budgets: bool,
     pub prices: &'a price_list::Config,
+    pub commitments: commitments::Config,
+    pub second_opinion: second_opinion::Config,
     pub every: Every,
     /// Monthly cap.
     pub cap: Usd,
@@ -115,6 +117,8 @@ pub fn plan(input: &Input<'_>) -> Plan {
     rows.extend(usage_rows(input));
     rows.extend(calls::inventory_rows(input));
     rows.extend(price_row(input));
+    rows.extend(commitment_rows(input));
+    rows.extend(opinion_rows(input));
     let monthly_cost_usd = rows.iter().map(|row| row.usd).sum();
     Plan {
         estate: input.estate.clone(),
@@ -195,6 +199,63 @@ fn price_row(input: &Input<'_>) -> Option<Row> {
         unit: "",
         usd: Usd::ZERO,
     })
+}
+
+/// Savings Plans of the payer and each account, and once a week what they cover; without a plan, that
+/// is not asked.
+fn commitment_rows(input: &Input<'_>) -> Vec<Row> {
+    if !input.commitments.read {
+        return Vec::new();
+    }
+    let row = |operation, calls: u64| {
+        let (api, name) = operation_parts(operation);
+        let price = prices::price(api, name);
+        Row {
+            source: "cost",
+            what: "commitments".to_owned(),
+            operation,
+            priority: Priority::Optional,
+            calls,
+            units: price.map_or(0, |_| calls),
+            unit: price.map_or("", |price| price.unit),
+            usd: price.map(|price| price.each * calls).unwrap_or_default(),
+        }
+    };
+    vec![
+        row(commitments::PLANS, monthly(input.estate.accounts + 1, input.every.cost)),
+        row(commitments::COVERAGE, monthly(1, Span::days(7))),
+    ]
+}
+
+/// AWS's own advisors, where they are asked: free calls, of a page for each region as a rule.
+fn opinion_rows(input: &Input<'_>) -> Vec<Row> {
+    let row = |operation, what: &str, each: u64| Row {
+        source: "cost",
+        what: what.to_owned(),
+        operation,
+        priority: Priority::Optional,
+        calls: monthly(each, input.every.cost),
+        units: 0,
+        unit: "",
+        usd: Usd::ZERO,
+    };
+    let mut rows = Vec::new();
+    if input.second_opinion.compute_optimizer {
+        let (what, estate) = ("compute_optimizer", input.estate);
+        rows.push(row(second_opinion::CO_STATUS, what, estate.accounts));
+        rows.push(row(second_opinion::CO_LAMBDA, what, estate.scopes));
+        rows.push(row(second_opinion::CO_RDS, what, estate.scopes));
+    }
+    if input.second_opinion.cost_optimization_hub {
+        let what = "cost_optimization_hub";
+        rows.push(row(second_opinion::HUB_STATUS, what, 1));
+        rows.push(row(second_opinion::HUB_LIST, what, 1));
+    }
+    rows
+}
+
+fn operation_parts(operation: &'static str) -> (&'static str, &'static str) {
+    operation.split_once(':').unwrap_or((operation, ""))
 }
 
 /// Pages of one reading of a view.
@@ -327,6 +388,8 @@ mod tests {
             cost: &cost_explorer::Config::default(),
             imports_budgets: false,
             prices: &price_list::Config::default(),
+            commitments: commitments::Config::default(),
+            second_opinion: second_opinion::Config::default(),
             every: Every::default(),
             cap: usd(cap),
         })
@@ -354,8 +417,9 @@ mod tests {
         assert_eq!(refused[0].0, Priority::Optional);
         assert_eq!(refused[1].0, Priority::Normal);
         assert!(refused[0].1 < refused[1].1);
-        assert_eq!(plan.refused[0].what[..2], ["cost region", "cost environment"]);
-        assert!(plan.refused[0].what[2..].iter().all(|it| it.ends_with(" slow")), "{plan}");
+        let optional = ["cost region", "cost environment", "cost commitments"];
+        assert_eq!(plan.refused[0].what[..3], optional);
+        assert!(plan.refused[0].what[3..].iter().all(|it| it.ends_with(" slow")), "{plan}");
     }
 
     #[test]
@@ -381,6 +445,8 @@ mod tests {
                 cost: &cost_explorer::Config { views: Vec::new(), ..Default::default() },
                 imports_budgets: false,
                 prices: &price_list::Config::default(),
+                commitments: commitments::Config::default(),
+                second_opinion: second_opinion::Config::default(),
                 every: Every { usage: Span::hours(1), ..Every::default() },
                 cap: usd("100"),
             })
@@ -406,6 +472,8 @@ mod tests {
                 cost: &cost_explorer::Config { selections, ..Default::default() },
                 imports_budgets: false,
                 prices: &price_list::Config::default(),
+                commitments: commitments::Config::default(),
+                second_opinion: second_opinion::Config::default(),
                 every: Every::default(),
                 cap: usd(cap),
             })
@@ -437,7 +505,14 @@ mod tests {
         }
     }
 
-    const EVERY_DUTY: [policy::Duty; 2] = [policy::BUDGETS, policy::PRICE_LIST];
+    const EVERY_DUTY: [policy::Duty; 6] = [
+        policy::BUDGETS,
+        policy::PRICE_LIST,
+        policy::SAVINGS_PLANS,
+        policy::COVERAGE,
+        policy::COMPUTE_OPTIMIZER,
+        policy::COST_OPTIMIZATION_HUB,
+    ];
 
     #[test]
     fn the_whole_policy_reads_only_and_fits_into_one() {

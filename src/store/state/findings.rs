@@ -303,6 +303,7 @@ mod tests {
             team: None,
             owner: None,
             monthly_saving: Some(saving.parse::<Usd>().unwrap()),
+            effective_saving: None,
             counted: true,
             evidence: vec![Evidence {
                 name: "connections_max".to_owned(),

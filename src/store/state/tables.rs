@@ -37,6 +37,13 @@ const FINDINGS: &[Column] = &[
         "At list price, for a month of 730 hours; null when a price is not known.",
     )
     .unit("USD/month"),
+    Column::optional(
+        "effective_saving",
+        Type::Money,
+        "The same after Savings Plans and reserved instances; null when it is not known what they \
+         cover. It counts where it is known.",
+    )
+    .unit("USD/month"),
     Column::required(
         "counted",
         Type::Bool,
@@ -290,6 +297,7 @@ fn cells(
                     finding.team.into(),
                     finding.owner.into(),
                     finding.monthly_saving.into(),
+                    finding.effective_saving.into(),
                     finding.counted.into(),
                     finding.risk.as_str().into(),
                     finding.effort.as_str().into(),

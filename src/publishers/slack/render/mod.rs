@@ -79,7 +79,7 @@ pub fn digest(digest: &Digest<'_>, config: &Config) -> Option<Value> {
         }
     }
     let is_worth_it =
-        |it: &&Finding| it.monthly_saving.is_none_or(|saving| saving >= config.min_monthly_saving);
+        |it: &&Finding| it.worth().is_none_or(|saving| saving >= config.min_monthly_saving);
     if !opened.iter().chain(&resolved).any(is_worth_it) {
         return None;
     }
@@ -111,7 +111,7 @@ pub fn digest(digest: &Digest<'_>, config: &Config) -> Option<Value> {
     let mut blocks = vec![header(&title)];
     blocks.extend(sections(&lines));
     blocks.push(context(&[
-        "At list price, before discounts and commitments".to_owned(),
+        basis(&open).to_owned(),
         "alternatives not added".to_owned(),
         settled(digest.settled_through),
         digest_key(digest.today),
@@ -120,18 +120,31 @@ pub fn digest(digest: &Digest<'_>, config: &Config) -> Option<Value> {
     Some(message(&format!("{title}; {}", facts.join(", ")), &blocks))
 }
 
+/// What the figures are worth.
+fn basis(findings: &[&Finding]) -> &'static str {
+    let priced = || findings.iter().filter(|it| it.monthly_saving.is_some());
+    let known = priced().filter(|it| it.effective_saving.is_some()).count();
+    if known == 0 {
+        "At list price, before discounts and commitments"
+    } else if known == priced().count() {
+        "After Savings Plans and reserved instances, before other discounts"
+    } else {
+        "After commitments where they are known, else at list price"
+    }
+}
+
 /// Findings whose saving counts, and those whose saving is not known.
 fn is_told(finding: &Finding) -> bool {
     finding.counted || finding.monthly_saving.is_none()
 }
 
 fn saving(findings: &[&Finding]) -> Usd {
-    findings.iter().filter_map(|finding| finding.monthly_saving).sum()
+    findings.iter().filter_map(|finding| finding.worth()).sum()
 }
 
 /// The largest saving first; those without a figure last.
 fn by_saving(findings: &mut [&Finding]) {
-    findings.sort_by(|a, b| b.monthly_saving.cmp(&a.monthly_saving).then_with(|| a.id.cmp(&b.id)));
+    findings.sort_by(|a, b| b.worth().cmp(&a.worth()).then_with(|| a.id.cmp(&b.id)));
 }
 
 fn title(opened: &[&Finding], resolved: &[&Finding]) -> String {
@@ -159,7 +172,7 @@ fn listed(findings: &[&Finding], most: usize, line: impl Fn(&Finding) -> String)
 }
 
 fn amount(finding: &Finding) -> String {
-    finding.monthly_saving.map_or_else(|| "saving not known".to_owned(), usd)
+    finding.worth().map_or_else(|| "saving not known".to_owned(), usd)
 }
 
 /// `RDS` and the like, as people write them.

@@ -42,6 +42,7 @@ fn record(number: usize, saving: Option<&str>) -> FindingRecord {
             team: Some("reporting".into()),
             owner: None,
             monthly_saving: saving.map(|saving| saving.parse().unwrap()),
+            effective_saving: None,
             counted: true,
             evidence: vec![
                 Evidence {

@@ -1,6 +1,8 @@
 //! The wire as AWS's own SDKs for Rust see it.
 
+mod advisors;
 mod budgets;
+mod commitments;
 mod costs;
 mod faults;
 mod inventory;
