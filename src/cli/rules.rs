@@ -1,16 +1,20 @@
 //! `centime rules`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::ToSpan;
 
 use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print, print_json};
 use crate::daemon::{prices, reads, system_clock};
 use crate::insights::prices::PriceBook;
 use crate::insights::rules::{self, Pack, Scene};
-use crate::model::time::day_of;
+use crate::model::Day;
+use crate::model::time::{day_of, days};
 use crate::services::{SERVICES, kind};
 
 /// List, show, test and try the rules
@@ -34,6 +38,11 @@ pub enum Command {
     /// Show what a rule asks of the lake: the SQL that runs, its steps, and how long they took
     #[command(after_help = "Example: centime rules explain rds-idle")]
     Explain(One),
+    /// Replay history day by day: what rules would have found, for how long, and how often wrongly
+    #[command(
+        after_help = "Examples:\n  centime rules backtest --from 2026-01-01\n  centime rules backtest rds-overprov-compute --from 2026-01-01 --with 'cpu_percent_p95 < 35' --long\n\nA finding was wrong when it ended although nobody touched its resource: a later day's load broke it. Days before the first list of resources are judged by that list. Nothing is kept or sent."
+    )]
+    Backtest(Backtest),
     /// Write the first version of a rule of your own
     #[command(
         after_help = "Example: centime rules new rds-no-deletion-protection --on rds_instances --out rules\n\nThe file is a rule that passes its own tests; make it yours, and put its folder under rules.directories. docs/writing-rules.md goes through it."
@@ -42,6 +51,30 @@ pub enum Command {
     /// Print the JSON Schema of rule files, for editors
     #[command(after_help = "Example: centime rules schema > rules/rule.schema.json")]
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub struct Backtest {
+    /// Only this rule
+    rule: Option<String>,
+    #[command(flatten)]
+    config: ConfigPath,
+    /// First day
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    from: Day,
+    /// Last day; yesterday unless set
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    to: Option<Day>,
+    /// Beside the rule as it is, the rule with this comparison in place of its own, such as
+    /// 'cpu_percent_p95 < 35'; may be given several times
+    #[arg(long, value_name = "COMPARISON", requires = "rule")]
+    with: Vec<String>,
+    /// With each finding
+    #[arg(long, short)]
+    long: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +164,7 @@ pub fn run(command: &Command) -> Result<End, Failure> {
         Command::Try(arguments) => try_one(arguments),
         Command::Explain(arguments) => explain(arguments),
         Command::New(arguments) => new(arguments),
+        Command::Backtest(arguments) => backtest(arguments),
         Command::Schema => {
             print_json(&rules::schema())?;
             Ok(End::Done)
@@ -237,6 +271,80 @@ fn explain(arguments: &One) -> Result<End, Failure> {
         note(format!("planned and read in {} ms", begun.elapsed().as_millis()));
     }
     Ok(End::Done)
+}
+
+/// Longest time that is replayed: as long as usage is kept.
+const LONGEST_REPLAY: i32 = 400;
+
+fn backtest(arguments: &Backtest) -> Result<End, Failure> {
+    let config = arguments.config.load()?;
+    let (pack, base) = rules::load(&config.rules)?;
+    let store = open_store(&config)?;
+    let now = system_clock()();
+    let to = arguments.to.unwrap_or(day_of(now) - 1.day());
+    let length = (to - arguments.from).get_days() + 1;
+    if length < 1 || to >= day_of(now) {
+        let message = format!("{} to {to} is no time that is over: --from, --to", arguments.from);
+        return Err(Misuse(message).into());
+    }
+    if length > LONGEST_REPLAY {
+        let message = format!("{length} days are too many: {LONGEST_REPLAY} are replayed at most");
+        return Err(Misuse(message).into());
+    }
+    let replayed: Vec<Day> = days(arguments.from, to).collect();
+    let (mut packs, named) = match &arguments.rule {
+        None => (vec![(None, pack)], false),
+        Some(id) => {
+            let rule = pack.rule(id).ok_or_else(|| missing(&pack, id))?;
+            (vec![(None, pack.only(vec![Arc::clone(rule)]))], true)
+        }
+    };
+    let tests = block_on(async {
+        let reads = reads(&store)?;
+        let tables = store.session(now, None).await?;
+        let prices = prices::book(&store, &config.prices, &base, now).await?;
+        if let (true, Some((_, shipped))) = (named, packs.first().cloned()) {
+            for comparison in &arguments.with {
+                let Some(rule) = shipped.rules().first() else { break };
+                let varied = rules::vary(rule, comparison, &prices).map_err(Misuse)?;
+                let varied = shipped.only(vec![Arc::new(varied)]);
+                packs.push((Some(comparison.clone()), varied));
+            }
+        }
+        let bar = progress(replayed.len() * packs.len());
+        let mut tests = Vec::new();
+        for (with, pack) in &packs {
+            let each = |_: Day| bar.inc(1);
+            let said = rules::backtest(pack, &prices, &tables, &reads, &replayed, each).await?;
+            tests.extend(said.into_iter().map(|test| {
+                let name =
+                    with.as_ref().map_or_else(|| test.rule.clone(), |it| format!("  with {it}"));
+                (name, test)
+            }));
+        }
+        bar.finish_and_clear();
+        Ok(tests)
+    })?;
+    if arguments.json {
+        let shown: Vec<_> = tests
+            .iter()
+            .map(|(name, test)| serde_json::json!({ "name": name.trim(), "said": test }))
+            .collect();
+        print_json(&shown)?;
+    } else {
+        print(rules::backtest_text(&tests, arguments.long))?;
+    }
+    Ok(End::Done)
+}
+
+/// Days that are replayed, on standard error where a person looks at it.
+fn progress(days: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} days, {eta} left");
+    let bar = ProgressBar::new(days as u64);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 fn new(arguments: &New) -> Result<End, Failure> {

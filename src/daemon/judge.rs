@@ -2,21 +2,20 @@
 
 use std::collections::HashSet;
 
-use datafusion::prelude::SessionContext;
+use datafusion::error::DataFusionError;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::observe::rows;
 use super::{Daemon, Watch, Watched, alerts, commitments, prices, tell};
 use crate::insights::alerts::said;
-use crate::insights::rules::{self, Evaluation, Reads, Rule, Scene};
-use crate::model::finding::{Change, FindingRecord, Resolution};
-use crate::model::time::{Day, Span, day_of};
+use crate::insights::rules::{self, Evaluation, Reads, Scene};
+use crate::model::finding::{FindingRecord, Resolution};
+use crate::model::time::{Span, day_of};
 use crate::model::usage::Cadence;
-use crate::model::{Finding, Usd, Value};
+use crate::model::{Finding, Usd};
 use crate::services;
 use crate::store::state::FindingChanges;
-use crate::store::{Store, StoreError, read_only_query};
+use crate::store::{Store, StoreError};
 
 /// Rules that run longer are stuck.
 const LIMIT: Span = Span::minutes(30);
@@ -69,58 +68,6 @@ pub fn reads(store: &Store) -> Result<Reads, StoreError> {
 /// What identifies a rule's verdict on a resource.
 fn key<'a>(rule: &'a str, account: &'a str, region: &'a str, resource: &'a str) -> [&'a str; 4] {
     [rule, account, region, resource]
-}
-
-/// What became of a finding's resource: it as it was listed last before `day`, and as it is now.
-async fn ending(
-    tables: &SessionContext,
-    rule: &Rule,
-    finding: &Finding,
-    day: Day,
-) -> Result<Resolution, StoreError> {
-    let columns = rule.columns();
-    let quoted = |text: &str| text.replace('\'', "''");
-    let seen = async |days: &str, order: &str| -> Result<Option<Vec<Value>>, StoreError> {
-        let sql = format!(
-            "select {} from {} where account = '{}' and region = '{}' and resource_id = '{}' \
-             and day {days} date '{day}' order by day {order} limit 1",
-            columns.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "),
-            rule.kind.table,
-            quoted(&finding.account),
-            quoted(&finding.region),
-            quoted(&finding.resource_id)
-        );
-        Ok(rows(&read_only_query(tables, &sql).await?).next())
-    };
-    let (before, after) = (seen("<", "desc").await?, seen(">=", "desc").await?);
-    let Some(after) = after else { return Ok(Resolution::Removed) };
-    // Found and gone on the day of its first listing: there is nothing to compare with.
-    let Some(before) = before else { return Ok(Resolution::Otherwise) };
-    let changes: Vec<Change> = columns
-        .iter()
-        .zip(before.iter().zip(&after))
-        .filter(|(_, (before, after))| before != after)
-        .map(|(column, (before, after))| Change {
-            column: (*column).to_owned(),
-            before: shown(before),
-            after: shown(after),
-        })
-        .collect();
-    Ok(if changes.is_empty() { Resolution::Otherwise } else { Resolution::Changed { changes } })
-}
-
-/// A cell as a person reads it.
-fn shown(value: &Value) -> Option<String> {
-    Some(match value {
-        Value::Null => return None,
-        Value::Text(text) => text.clone(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Money(amount) => amount.to_string(),
-        Value::Time(at) => at.to_string(),
-        Value::Day(day) => day.to_string(),
-    })
 }
 
 impl Daemon {
@@ -202,6 +149,7 @@ impl Daemon {
             return Ok(());
         }
         let tables = self.store.session(now, None).await?;
+        let query = |error: DataFusionError| StoreError::Query(error.strip_backtrace());
         for record in ended {
             let Finding { id, rule, account, region, service, .. } = &record.finding;
             let excluded = evaluation.excluded.iter().find(|it| it.id == *id);
@@ -211,7 +159,7 @@ impl Daemon {
                 Resolution::Unwatched
             } else if let Some(rule) = watch.pack.rule(rule) {
                 let at = record.resolved_at.unwrap_or(now);
-                ending(&tables, rule, &record.finding, day_of(at)).await?
+                rules::ending(&tables, rule, &record.finding, day_of(at)).await.map_err(query)?
             } else {
                 Resolution::RuleOff
             };
@@ -311,8 +259,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::insights::rules::Pack;
-    use crate::model::Resource;
     use crate::model::finding::Level;
+    use crate::model::{Resource, Value};
     use crate::services::kind;
 
     const NOW: &str = "2026-02-10T09:00:00Z";
@@ -388,7 +336,7 @@ mod tests {
         let tables = store.session(now, None).await.unwrap();
         let pack = Pack::builtin();
         let rule = pack.rule("rds-overprov-compute").unwrap();
-        ending(&tables, rule, &finding(), day_of(now)).await.unwrap()
+        rules::ending(&tables, rule, &finding(), day_of(now)).await.unwrap()
     }
 
     #[tokio::test]

@@ -8,10 +8,12 @@
 //! [`load`] reads the pack and the price book, [`evaluate`] judges, [`Pack::test`] runs the rules'
 //! own tests through the same engine, [`try_rule`] shows a rule against the lake.
 
+mod backtest;
 pub mod builtin;
 mod compile;
 mod decimal;
 mod document;
+mod ending;
 mod evaluate;
 mod exclusions;
 mod explain;
@@ -30,6 +32,7 @@ mod skeleton;
 mod terraform;
 mod trials;
 mod unbuilt;
+mod vary;
 mod wide;
 mod words;
 
@@ -38,7 +41,9 @@ mod broken;
 #[cfg(test)]
 mod tests;
 
+pub use backtest::{Backtest, Lived, backtest};
 pub use document::document;
+pub use ending::ending;
 pub use evaluate::{Evaluation, RuleResult, Unknown, evaluate};
 pub use exclusions::{EXCLUDE_TAG, Exclusion};
 pub use explain::{Explained, explain};
@@ -49,9 +54,10 @@ pub use reasons::Reason;
 pub use rule::{Expect, Rule, Test};
 pub use schema::schema;
 pub use show::{
-    RuleSummary, Tried, explained_text, list_text, mutation_text, show_text, summaries,
-    trials_text, tried_text, try_rule,
+    RuleSummary, Tried, backtest_text, explained_text, list_text, mutation_text, show_text,
+    summaries, trials_text, tried_text, try_rule,
 };
 pub use skeleton::skeleton;
 pub use trials::Trial;
+pub use vary::vary;
 pub use wide::{Reads, Scene};

@@ -183,6 +183,11 @@ impl Pack {
         self.rules.iter().find(|rule| rule.id == id)
     }
 
+    /// These rules only, with what is left alone.
+    pub fn only(&self, rules: Vec<Arc<Rule>>) -> Self {
+        Self { rules, ..self.clone() }
+    }
+
     /// What is left alone, beside what resources' own tags say; `None`: nothing is.
     pub fn exclusions(&self) -> Option<&[Exclusion]> {
         (!self.asks_only).then_some(&self.exclusions)

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use serde::Serialize;
 use std::sync::Arc;
 
+use super::backtest::Backtest;
 use super::compile::{Compiler, inputs};
 use super::evaluate::{Verdict, judge};
 use super::explain::Explained;
@@ -151,6 +152,44 @@ pub fn trials_text(trials: &[Trial]) -> String {
         }
     }
     let _ = writeln!(text, "{} passed, {} failed", trials.len() - failed.len(), failed.len());
+    text
+}
+
+/// What rules would have said, a rule a line; with `long`, each finding below its rule.
+pub fn backtest_text(tests: &[(String, Backtest)], long: bool) -> String {
+    let width = tests.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default().max(4);
+    let mut text = format!(
+        "{:width$} {:>6} {:>6} {:>6} {:>6} {:>12} {:>12} {:>6} {:>8}\n",
+        "rule", "found", "open", "acted", "false", "USD/month", "USD in vain", "days", "unknown"
+    );
+    for (name, test) in tests {
+        let days = test.median_days.map_or_else(|| "-".to_owned(), |days| days.to_string());
+        let _ = writeln!(
+            text,
+            "{name:width$} {:>6} {:>6} {:>6} {:>6} {:>12} {:>12} {days:>6} {:>8}",
+            test.found,
+            test.open,
+            test.acted,
+            test.false_alarms,
+            test.monthly_saving.to_cents().to_string(),
+            test.wasted.to_cents().to_string(),
+            test.unknown_days
+        );
+        for it in test.findings.iter().filter(|_| long) {
+            let saving = it.monthly_saving.map_or_else(|| "-".to_owned(), |usd| usd.to_string());
+            let ended =
+                it.ended.as_ref().map_or_else(|| "still true".to_owned(), |it| it.to_string());
+            let _ = writeln!(
+                text,
+                "    {saving:>12}  {} to {}  {}/{} {}: {ended}",
+                it.first, it.last, it.account, it.region, it.resource_name
+            );
+        }
+    }
+    text.push_str(
+        "found: once each, however long; false: ended although nobody touched the resource;\n\
+         USD in vain: what was paid while they were true; days: median; unknown: resources times days",
+    );
     text
 }
 

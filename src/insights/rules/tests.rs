@@ -585,6 +585,54 @@ async fn what_a_commitment_has_paid_is_not_saved_and_what_is_not_known_is_not_gu
 }
 
 #[tokio::test]
+async fn a_replay_counts_findings_their_lives_and_false_alarms() {
+    let pack = pack_of(
+        "id: a-rule\ntitle: t\nwhy: w\naction: do\nsources: []\non: msk_clusters\nwindow: 24h\n\
+         when: cpu_percent_max < 50\nsaving: 73\nevidence: []\nrisk: low\neffort: low\n",
+    );
+    // One stays quiet, one is busy for the last three of ten days, one was made five days ago.
+    let young = vec![("created_at", Cell::Time(start_of(day("2026-05-15"))))];
+    let clusters = [cluster("quiet", vec![]), cluster("busy", vec![]), cluster("young", young)];
+    let mut usage = Vec::new();
+    for hours_ago in 0..(10 * 24 + 15) {
+        for id in ["quiet", "busy", "young"] {
+            let cpu = if id == "busy" && hours_ago < 3 * 24 + 15 { 80.0 } else { 10.0 };
+            for part in ["1", "2"] {
+                let statistics = vec![("mean", Cell::Float(cpu)), ("max", Cell::Float(cpu))];
+                usage.push(point(id, part, "cpu_percent", hours_ago, statistics));
+            }
+        }
+    }
+    let tables = lake(&MskCluster::KIND, &clusters, &usage);
+    let reads = read_all("msk", 12);
+    let replayed: Vec<Day> =
+        crate::model::time::days(day("2026-05-11"), day("2026-05-19")).collect();
+    let tests = backtest(&pack, &PriceBook::builtin(), &tables, &reads, &replayed, |_| ()).await;
+    let tests = tests.unwrap();
+    let [test] = tests.as_slice() else { panic!("{tests:?}") };
+    let lives: Vec<_> = test
+        .findings
+        .iter()
+        .map(|it| (it.resource_id.as_str(), it.first.to_string(), it.days, it.ended.is_some()))
+        .collect();
+    assert_eq!(
+        lives,
+        [
+            ("busy", "2026-05-11".to_owned(), 6, true),
+            ("quiet", "2026-05-11".to_owned(), 9, false),
+            ("young", "2026-05-15".to_owned(), 5, false),
+        ]
+    );
+    assert_eq!((test.found, test.open, test.acted, test.false_alarms), (3, 2, 0, 1));
+    assert_eq!(test.monthly_saving, "219".parse().unwrap());
+    // 20 days of 73 USD in 730 hours.
+    assert_eq!(test.wasted.to_cents(), "48".parse().unwrap());
+    assert_eq!(test.median_days, Some(6));
+    let shown = backtest_text(&[("a-rule".to_owned(), test.clone())], true);
+    insta::assert_snapshot!(shown);
+}
+
+#[tokio::test]
 async fn a_kind_without_a_table_has_nothing_to_judge() {
     let tables = SessionContext::new();
     let evaluation = judged(&Pack::builtin(), &tables, None).await;

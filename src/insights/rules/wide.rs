@@ -300,10 +300,13 @@ pub fn query(
         (true, false) => format!("with {newest_with}"),
         (false, false) => format!("{with}, {newest_with}"),
     };
+    // Where an earlier day is judged by a later list, what was made since was not there yet.
     Some(format!(
-        "{with} select {} from {} r{newest_join}{join} where {filter}",
+        "{with} select {} from {} r{newest_join}{join} where {filter} \
+         and (r.created_at is null or r.created_at <= {})",
         select.join(", "),
-        kind.table
+        kind.table,
+        instant(scene.now)
     ))
 }
 
