@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::alerts::{By, give, snooze, span};
 use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print, print_json};
@@ -64,8 +65,11 @@ struct List {
     /// Resolved ones too
     #[arg(long)]
     all: bool,
+    /// Sums instead, of what counts: by service, environment, team, account or rule
+    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(BY), conflicts_with_all = ["all", "long"])]
+    by: Option<String>,
     /// What is left alone instead, and why
-    #[arg(long, conflicts_with_all = ["all", "long"])]
+    #[arg(long, conflicts_with_all = ["all", "long", "by"])]
     excluded: bool,
     /// With evidence and action
     #[arg(long, short)]
@@ -152,6 +156,9 @@ struct Dismiss {
     json: bool,
 }
 
+/// What findings can be added up by.
+const BY: [&str; 5] = ["service", "environment", "team", "account", "rule"];
+
 /// The services that an argument may name.
 fn services() -> PossibleValuesParser {
     PossibleValuesParser::new(SERVICES.iter().map(|service| service.name))
@@ -223,6 +230,15 @@ fn list(arguments: &List) -> Result<End, Failure> {
         rank(b).cmp(&rank(a)).then_with(|| a.finding.id.cmp(&b.finding.id))
     });
     let answers = state.finding_answers()?;
+    if let Some(by) = &arguments.by {
+        let sums = sums(&records, &answers, by);
+        if arguments.json {
+            print_json(&sums)?;
+        } else {
+            print(sums_table(&sums, by))?;
+        }
+        return Ok(End::Done);
+    }
     if arguments.json {
         let found: Vec<_> =
             records.iter().map(|it| json(it, answers.get(&it.finding.id), &opinions)).collect();
@@ -392,6 +408,62 @@ fn in_terraform(finding: &Finding) -> impl Iterator<Item = String> {
         let changes = terraform.changes.iter();
         std::iter::once(place).chain(changes.map(|it| format!("  {}", clean(&it.to_string()))))
     })
+}
+
+/// What the findings of one service, team, … would save.
+#[derive(Debug, Serialize)]
+struct Sum {
+    /// `None`: nobody said which it is.
+    name: Option<String>,
+    findings: usize,
+    /// Those whose saving is in the sum: one of each resource, with a price, not put off.
+    counted: usize,
+    monthly_saving_usd: Usd,
+}
+
+/// The findings added up, the largest saving first.
+fn sums(records: &[FindingRecord], answers: &BTreeMap<String, Incident>, by: &str) -> Vec<Sum> {
+    let mut sums: BTreeMap<Option<String>, Sum> = BTreeMap::new();
+    for record in records {
+        let finding = &record.finding;
+        let name = match by {
+            "service" => Some(finding.service.clone()),
+            "environment" => finding.environment.clone(),
+            "team" => finding.team.clone(),
+            "account" => Some(finding.account.clone()),
+            _ => Some(finding.rule.clone()),
+        };
+        let sum = sums.entry(name.clone()).or_insert_with(|| Sum {
+            name,
+            findings: 0,
+            counted: 0,
+            monthly_saving_usd: Usd::ZERO,
+        });
+        sum.findings += 1;
+        let is_silent = answers.get(&finding.id).is_some_and(|answer| answer.status.is_silent());
+        if let Some(saving) = finding.monthly_saving.filter(|_| finding.counted && !is_silent) {
+            sum.counted += 1;
+            sum.monthly_saving_usd += saving;
+        }
+    }
+    let mut sums: Vec<Sum> = sums.into_values().collect();
+    sums.sort_by_key(|sum| std::cmp::Reverse(sum.monthly_saving_usd));
+    sums
+}
+
+fn sums_table(sums: &[Sum], by: &str) -> String {
+    if sums.is_empty() {
+        return "nothing was found".to_owned();
+    }
+    let mut lines = vec![format!("{:>12}  {:>8} {:>8}  {by}", "USD/month", "counted", "findings")];
+    lines.extend(sums.iter().map(|sum| {
+        let name = sum.name.as_deref().map_or_else(|| "not known".to_owned(), clean);
+        let saving = sum.monthly_saving_usd.to_string();
+        format!("{saving:>12}  {:>8} {:>8}  {name}", sum.counted, sum.findings)
+    }));
+    let total: Usd = sums.iter().map(|sum| sum.monthly_saving_usd).sum();
+    lines.push(format!("{:>12}  in all, at list price, once for each resource", total.to_string()));
+    lines.join("\n")
 }
 
 /// What is left alone, with the reasons.

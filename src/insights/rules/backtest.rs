@@ -86,7 +86,7 @@ pub async fn backtest(
         each(*day);
         let listed = earliest.map_or(*day, |earliest| earliest.max(*day));
         let now = start_of(*day + 1.day());
-        let scene = Scene { tables, day: listed, now, reads: Some(reads) };
+        let scene = Scene { tables, day: listed, now, reads: Some(reads), owners: None };
         let said = evaluate(pack, prices, &scene).await;
         let mut found: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
         for finding in said.findings {

@@ -1,5 +1,6 @@
 //! Judges: every rule of a kind over one stream of wide rows.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use super::words::Cell;
 use crate::insights::commitments::Share;
 use crate::insights::ownership::Owners;
 use crate::insights::prices::{LIST_PRICES, Price, PriceBook, shown};
-use crate::model::finding::{Evidence, ExcludedFinding, Finding};
+use crate::model::finding::{Evidence, ExcludedFinding, Finding, Level};
 use crate::model::time::day_of;
 use crate::model::{Day, Kind, Usd};
 
@@ -123,7 +124,7 @@ impl Evaluation {
     /// Puts everything in an order that does not depend on the run, and counts one finding of each
     /// resource: the one that saves most.
     fn settle(&mut self) {
-        self.findings.sort_by(|a, b| b.worth().cmp(&a.worth()).then_with(|| a.id.cmp(&b.id)));
+        self.findings.sort_by(|a, b| rank(a).cmp(&rank(b)));
         self.results.sort_by(|a, b| a.rule.cmp(&b.rule));
         self.unknown.sort();
         self.excluded.sort_by(|a, b| a.id.cmp(&b.id));
@@ -138,6 +139,12 @@ impl Evaluation {
             finding.counted = counted.insert(resource);
         }
     }
+}
+
+/// Of two findings on one resource, the one that counts comes first: it saves more, or as much at less
+/// risk, or with less work.
+fn rank(finding: &Finding) -> (Reverse<Option<Usd>>, Level, Level, &str) {
+    (Reverse(finding.worth()), finding.risk, finding.effort, &finding.id)
 }
 
 /// All rules of one kind over one query.
