@@ -21,9 +21,10 @@ pub async fn ending(
     finding: &Finding,
     day: Day,
 ) -> Result<Resolution> {
-    let before = listed(tables, rule, finding, &format!("day < date '{day}' order by day desc"));
-    let after = listed(tables, rule, finding, &format!("day >= date '{day}' order by day"));
-    let (before, after) = (before.await?, after.await?);
+    let earlier = format!("day < date '{day}' order by day desc");
+    let before = listed(tables, rule, finding, &earlier).await?;
+    let later = format!("day >= date '{day}' order by day");
+    let after = listed(tables, rule, finding, &later).await?;
     let Some(after) = after else { return Ok(Resolution::Removed) };
     // Found and gone on the day of its first listing: there is nothing to compare with.
     let Some(before) = before else { return Ok(Resolution::Otherwise) };

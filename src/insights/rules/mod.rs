@@ -39,6 +39,8 @@ mod words;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod by_hand;
+#[cfg(test)]
 mod tests;
 
 pub use backtest::{Backtest, Lived, backtest};
