@@ -303,7 +303,7 @@ pub fn query(
     // Where an earlier day is judged by a later list, what was made since was not there yet.
     Some(format!(
         "{with} select {} from {} r{newest_join}{join} where {filter} \
-         and (r.created_at is null or r.created_at <= {})",
+         and (r.created_at is null or r.created_at < {})",
         select.join(", "),
         kind.table,
         instant(scene.now)
