@@ -441,7 +441,7 @@ fn sums(records: &[FindingRecord], answers: &BTreeMap<String, Incident>, by: &st
         });
         sum.findings += 1;
         let is_silent = answers.get(&finding.id).is_some_and(|answer| answer.status.is_silent());
-        if let Some(saving) = finding.monthly_saving.filter(|_| finding.counted && !is_silent) {
+        if let Some(saving) = finding.worth().filter(|_| finding.counted && !is_silent) {
             sum.counted += 1;
             sum.monthly_saving_usd += saving;
         }
@@ -462,7 +462,7 @@ fn sums_table(sums: &[Sum], by: &str) -> String {
         format!("{saving:>12}  {:>8} {:>8}  {name}", sum.counted, sum.findings)
     }));
     let total: Usd = sums.iter().map(|sum| sum.monthly_saving_usd).sum();
-    lines.push(format!("{:>12}  in all, at list price, once for each resource", total.to_string()));
+    lines.push(format!("{:>12}  in all, once for each resource; after commitments where they are known", total.to_string()));
     lines.join("\n")
 }
 
