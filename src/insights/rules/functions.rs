@@ -75,6 +75,7 @@ pub fn functions(
     let own = [
         Does::Price(Arc::clone(book), used.clone()),
         Does::PriceOf(Arc::clone(book), used.clone()),
+        Does::PriceSum(Arc::clone(book), used.clone()),
         Does::HasTag,
         Does::Tag,
         Does::DaysSince(now),
@@ -106,6 +107,7 @@ pub fn exact(operation: Operation) -> ScalarUDF {
 enum Does {
     Price(Arc<PriceBook>, PricesUsed),
     PriceOf(Arc<PriceBook>, PricesUsed),
+    PriceSum(Arc<PriceBook>, PricesUsed),
     HasTag,
     Tag,
     DaysSince(Timestamp),
@@ -118,6 +120,7 @@ impl Does {
         match self {
             Self::Price(..) => "price",
             Self::PriceOf(..) => "price_of",
+            Self::PriceSum(..) => "price_sum",
             Self::HasTag => "has_tag",
             Self::Tag => "tag",
             Self::DaysSince(_) => "days_since",
@@ -181,7 +184,7 @@ impl ScalarUDFImpl for RuleFunction {
             }
         }
         Ok(match &self.does {
-            Does::Price(..) | Does::PriceOf(..) | Does::Exact(_) => DECIMAL,
+            Does::Price(..) | Does::PriceOf(..) | Does::PriceSum(..) | Does::Exact(_) => DECIMAL,
             Does::HasTag => DataType::Boolean,
             Does::Tag => DataType::Utf8,
             Does::DaysSince(_) => DataType::Float64,
@@ -216,6 +219,25 @@ impl ScalarUDFImpl for RuleFunction {
                     let quantity = quantities.is_valid(row).then(|| quantities.value(row))?;
                     price.of(to_decimal(quantity)?)
                 })?
+            }
+            (Does::PriceSum(book, used), [regions, prefixes, lists]) => {
+                let (regions, prefixes, lists) = (texts(regions)?, texts(prefixes)?, texts(lists)?);
+                let prefixes = prefixes.as_string::<i32>();
+                let (regions, lists) = (regions.as_string::<i32>(), lists.as_string::<i32>());
+                let sums = (0..rows).map(|row| {
+                    if regions.is_null(row) || prefixes.is_null(row) || lists.is_null(row) {
+                        return None;
+                    }
+                    let items = lists.value(row).split(',').filter(|item| !item.is_empty());
+                    items
+                        .map(|item| {
+                            let item = format!("{}{item}", prefixes.value(row));
+                            look_up(book, used, &item, regions.value(row))
+                        })
+                        .sum::<Option<i128>>()
+                });
+                let sums: Decimal128Array = sums.collect();
+                Arc::new(sums.with_precision_and_scale(38, SCALE)?)
             }
             (Does::HasTag, [tags, words]) => {
                 let (tags, words) = (texts(tags)?, texts(words)?);
@@ -284,6 +306,13 @@ fn cell(usd: Usd) -> Option<i128> {
     let scale = u32::from(SCALE.unsigned_abs());
     let amount = usd.0.round_dp(scale);
     amount.mantissa().checked_mul(10_i128.checked_pow(scale.checked_sub(amount.scale())?)?)
+}
+
+/// A price as such a cell, noted as used.
+fn look_up(book: &PriceBook, used: &PricesUsed, item: &str, region: &str) -> Option<i128> {
+    let price = book.price(item, region)?;
+    used.note(price);
+    cell(price.usd)
 }
 
 /// An array of text of any kind, as plain strings.

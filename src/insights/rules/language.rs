@@ -328,6 +328,15 @@ pub const BUILTINS: &[Builtin] = &[
         )
     },
     Builtin {
+        implied: Some("region"),
+        ..builtin(
+            "price_sum",
+            &["prefix", "list"],
+            "Sum of the prices of all items of a comma-separated list, each behind the prefix; null \
+             when one is not known, 0 for an empty list.",
+        )
+    },
+    Builtin {
         implied: Some("tags"),
         ..builtin(
             "has_tag",

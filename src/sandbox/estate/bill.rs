@@ -146,6 +146,7 @@ impl Ledger {
                 Rhythm::Nights => (3, 0),
                 Rhythm::Daily(hour) => (4, hour),
                 Rhythm::Once(_) => (5, 0),
+                Rhythm::Weekdays => (6, 0),
             };
             let key = (
                 accrual.key,

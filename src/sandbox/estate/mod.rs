@@ -60,6 +60,7 @@ pub struct Estate {
     rds_clusters: Vec<RdsCluster>,
     rds_cluster_loads: Vec<Load>,
     rds_snapshots: Vec<RdsSnapshot>,
+    rds_backups: Vec<RdsBackup>,
     rds_reservations: Vec<RdsReservation>,
     buckets: Vec<S3Bucket>,
     bucket_loads: Vec<BucketLoad>,
@@ -105,6 +106,7 @@ impl Estate {
             let key = |group: &LogGroup| (group.account, group.region);
             key(one).cmp(&key(other)).then_with(|| one.name.cmp(&other.name))
         });
+        build.rds_backups.sort_by(|one, other| by_name(&one.meta, &other.meta));
         build.rds_snapshots.sort_by(|one, other| by_name(&one.meta, &other.meta));
         build.rds_reservations.sort_by(|one, other| by_name(&one.meta, &other.meta));
         build.scaling_targets.sort_by(|one, other| {
@@ -140,6 +142,7 @@ impl Estate {
             rds_clusters,
             rds_cluster_loads,
             rds_snapshots: build.rds_snapshots,
+            rds_backups: build.rds_backups,
             rds_reservations: build.rds_reservations,
             buckets,
             bucket_loads,
@@ -214,6 +217,11 @@ impl Estate {
     /// Snapshots of instances and clusters of an account and region, by name.
     pub fn rds_snapshots(&self, account: &str, region: &str) -> &[RdsSnapshot] {
         slice(&self.rds_snapshots, |snapshot| &snapshot.meta, account, region)
+    }
+
+    /// Automated backups of an account and region, those of deleted databases too, by name.
+    pub fn rds_backups(&self, account: &str, region: &str) -> &[RdsBackup] {
+        slice(&self.rds_backups, |backup| &backup.meta, account, region)
     }
 
     /// Reserved instances of an account and region, by name.

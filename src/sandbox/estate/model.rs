@@ -511,6 +511,8 @@ pub struct RdsInstance {
     pub monitoring_interval: u32,
     pub engine_lifecycle_support: &'static str,
     pub publicly_accessible: bool,
+    /// Logs that go to CloudWatch.
+    pub log_exports: Vec<&'static str>,
     pub copy_tags_to_snapshot: bool,
     pub deletion_protection: bool,
     pub encrypted: bool,
@@ -555,6 +557,27 @@ pub struct RdsCluster {
     pub port: u32,
     pub engine_lifecycle_support: &'static str,
     pub deletion_protection: bool,
+    /// Logs that go to CloudWatch.
+    pub log_exports: Vec<&'static str>,
+}
+
+/// The automated backups of an instance or of a cluster, which may be gone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RdsBackup {
+    /// `name` is the database's, `created` when it was made.
+    pub meta: Meta,
+    /// `db-…` or `cluster-…`.
+    pub resource_id: String,
+    pub source_arn: String,
+    pub of_cluster: bool,
+    /// `active`, `retained`.
+    pub status: &'static str,
+    pub engine: &'static str,
+    pub engine_version: &'static str,
+    pub allocated_gib: u32,
+    pub retention_days: u32,
+    pub earliest: Timestamp,
+    pub latest: Timestamp,
 }
 
 /// A snapshot of an instance or of a cluster.

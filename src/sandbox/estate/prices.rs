@@ -87,6 +87,7 @@ pub(crate) fn database(class: &str, engine: &str) -> Decimal {
     let price = hourly(class, |family| match family {
         "t3" => 1360,
         "t4g" => 1290,
+        "m4" => 1750,
         "m5" => 1710,
         "m6g" => 1520,
         "m7g" => 1680,
@@ -123,6 +124,7 @@ pub(crate) fn unit(name: &str) -> Decimal {
         "rds-iops" => (10, 2),
         "rds-backup" => (95, 3),
         "aurora-storage" => (10, 2),
+        "aurora-iopt-storage" => (225, 3),
         "aurora-io" => (20, 8),
         "aurora-acu" => (12, 2),
         "aurora-backup" => (21, 3),

@@ -21,6 +21,8 @@ pub(crate) enum Rhythm {
     Nights,
     /// One hour a day.
     Daily(u8),
+    /// Monday to Friday from 08:00 to 18:00, and nothing besides.
+    Weekdays,
     /// Only in that hour since 1970.
     Once(i64),
 }
@@ -57,6 +59,7 @@ impl Rhythm {
                 (_, 6) => 0.4,
                 _ => 0.0,
             },
+            Self::Weekdays => f64::from(u8::from(!weekend && (8..18).contains(&of_day))),
             Self::Daily(at) => f64::from(u8::from(of_day == i64::from(at))),
             Self::Once(at) => f64::from(u8::from(hour == at)),
         }

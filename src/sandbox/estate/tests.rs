@@ -45,7 +45,7 @@ fn inventory(estate: &Estate) -> String {
     for account in ACCOUNTS {
         for region in REGIONS {
             text += &format!(
-                "{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}",
+                "{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}",
                 estate.msk_clusters(account.id, region),
                 estate.emr_clusters(account.id, region),
                 estate.emr_serverless_applications(account.id, region),
@@ -54,6 +54,7 @@ fn inventory(estate: &Estate) -> String {
                 estate.rds_instances(account.id, region),
                 estate.rds_clusters(account.id, region),
                 estate.rds_snapshots(account.id, region),
+                estate.rds_backups(account.id, region),
                 estate.rds_reservations(account.id, region),
             );
         }

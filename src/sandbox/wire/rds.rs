@@ -7,7 +7,9 @@ use super::reply::Reply;
 use super::service::Service;
 use super::sts::result;
 use super::xml::Xml;
-use crate::sandbox::estate::{RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, Tags};
+use crate::sandbox::estate::{
+    RdsBackup, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, Tags,
+};
 
 pub fn answer(call: &Call<'_>, request_id: &str) -> Result<Reply, Refusal> {
     match call.operation.as_str() {
@@ -15,6 +17,9 @@ pub fn answer(call: &Call<'_>, request_id: &str) -> Result<Reply, Refusal> {
         "DescribeDBClusters" => clusters(call, request_id),
         "DescribeDBSnapshots" => snapshots(call, request_id),
         "DescribeDBClusterSnapshots" => cluster_snapshots(call, request_id),
+        "DescribeDBInstanceAutomatedBackups" => instance_backups(call, request_id),
+        "DescribeDBClusterAutomatedBackups" => cluster_backups(call, request_id),
+        "DescribeDBMajorEngineVersions" => major_versions(call, request_id),
         "DescribeReservedDBInstances" => reservations(call, request_id),
         "ListTagsForResource" => tags_of(call, request_id),
         other => Err(Refusal::unknown_operation(Service::Rds, other)),
@@ -136,6 +141,114 @@ fn chosen_snapshots<'a>(
         }
         _ => Ok(chosen),
     }
+}
+
+fn instance_backups(call: &Call<'_>, request_id: &str) -> Result<Reply, Refusal> {
+    let chosen = chosen_backups(call, false, "DbiResourceId", "DBInstanceIdentifier")?;
+    let (list, item) = ("DBInstanceAutomatedBackups", "DBInstanceAutomatedBackup");
+    paged(call, request_id, list, item, &chosen, |xml, backup| {
+        xml.text("DBInstanceArn", &backup.source_arn);
+        xml.text("DbiResourceId", &backup.resource_id);
+        xml.text("Region", backup.meta.region);
+        xml.text("DBInstanceIdentifier", &backup.meta.name);
+        backup_info(xml, backup);
+        xml.instant("InstanceCreateTime", backup.meta.created);
+        xml.text("DBInstanceAutomatedBackupsArn", &backup.meta.arn);
+        xml.value("Encrypted", true);
+        xml.text("BackupTarget", "region");
+    })
+}
+
+fn cluster_backups(call: &Call<'_>, request_id: &str) -> Result<Reply, Refusal> {
+    let chosen = chosen_backups(call, true, "DbClusterResourceId", "DBClusterIdentifier")?;
+    let (list, item) = ("DBClusterAutomatedBackups", "DBClusterAutomatedBackup");
+    paged(call, request_id, list, item, &chosen, |xml, backup| {
+        xml.text("DBClusterAutomatedBackupsArn", &backup.meta.arn);
+        xml.text("DBClusterIdentifier", &backup.meta.name);
+        xml.text("DbClusterResourceId", &backup.resource_id);
+        xml.text("Region", backup.meta.region);
+        backup_info(xml, backup);
+        xml.instant("ClusterCreateTime", backup.meta.created);
+        xml.text("DBClusterArn", &backup.source_arn);
+        xml.value("StorageEncrypted", true);
+        xml.text("EngineMode", "provisioned");
+    })
+}
+
+/// What backups of instances and of clusters say alike.
+fn backup_info(xml: &mut Xml, backup: &RdsBackup) {
+    xml.within("RestoreWindow", |xml| {
+        xml.instant("EarliestTime", backup.earliest);
+        xml.instant("LatestTime", backup.latest);
+    });
+    xml.value("AllocatedStorage", backup.allocated_gib);
+    xml.text("Status", backup.status);
+    xml.text("Engine", backup.engine);
+    xml.text("EngineVersion", backup.engine_version);
+    xml.value("BackupRetentionPeriod", backup.retention_days);
+    xml.value("IAMDatabaseAuthenticationEnabled", false);
+    tag_list(xml, &backup.meta.tags);
+}
+
+fn chosen_backups<'a>(
+    call: &Call<'a>,
+    of_cluster: bool,
+    id_name: &str,
+    source_name: &str,
+) -> Result<Vec<&'a RdsBackup>, Refusal> {
+    no_filters(call)?;
+    let id = call.text(id_name)?;
+    let source = call.text(source_name)?;
+    let backups = call.estate.rds_backups(call.account(), &call.region).iter();
+    Ok(backups
+        .filter(|backup| backup.of_cluster == of_cluster)
+        .filter(|backup| id.is_none_or(|id| id == backup.resource_id))
+        .filter(|backup| source.is_none_or(|source| source.eq_ignore_ascii_case(&backup.meta.name)))
+        .collect())
+}
+
+/// Engine, major version, first and last day of standard support, and of Extended Support. Dates as in
+/// AWS's calendars of both.
+const MAJOR_VERSIONS: &[(&str, &str, [&str; 4])] = &[
+    ("aurora-mysql", "5.7", ["2018-02-06", "2024-10-31", "2024-12-01", "2027-02-28"]),
+    ("aurora-mysql", "8.0", ["2021-11-18", "2028-04-30", "2028-05-01", "2029-07-31"]),
+    ("aurora-postgresql", "13", ["2021-08-26", "2026-02-28", "2026-03-01", "2029-02-28"]),
+    ("aurora-postgresql", "16", ["2024-01-31", "2029-02-28", "2029-03-01", "2032-02-29"]),
+    ("aurora-postgresql", "17", ["2025-05-01", "2030-02-28", "2030-03-01", "2033-02-28"]),
+    ("mysql", "5.7", ["2016-02-22", "2024-02-29", "2024-03-01", "2027-02-28"]),
+    ("mysql", "8.0", ["2018-10-23", "2026-07-31", "2026-08-01", "2029-07-31"]),
+    ("mysql", "8.4", ["2024-11-21", "2029-07-31", "2029-08-01", "2032-07-31"]),
+    ("postgres", "13", ["2021-02-24", "2026-02-28", "2026-03-01", "2029-02-28"]),
+    ("postgres", "16", ["2023-11-17", "2029-02-28", "2029-03-01", "2032-02-29"]),
+    ("postgres", "17", ["2024-11-13", "2030-02-28", "2030-03-01", "2033-02-28"]),
+];
+
+fn major_versions(call: &Call<'_>, request_id: &str) -> Result<Reply, Refusal> {
+    let engine = call.text("Engine")?;
+    let version = call.text("MajorEngineVersion")?;
+    let chosen: Vec<_> = MAJOR_VERSIONS
+        .iter()
+        .filter(|(known, ..)| engine.is_none_or(|engine| engine == *known))
+        .filter(|(_, known, _)| version.is_none_or(|version| version == *known))
+        .collect();
+    let (list, item) = ("DBMajorEngineVersions", "DBMajorEngineVersion");
+    paged(call, request_id, list, item, &chosen, |xml, (engine, version, days)| {
+        let [standard_from, standard_to, extended_from, extended_to] = days;
+        xml.text("Engine", engine);
+        xml.text("MajorEngineVersion", version);
+        xml.within("SupportedEngineLifecycles", |xml| {
+            for (name, from, to) in [
+                ("open-source-rds-standard-support", standard_from, standard_to),
+                ("open-source-rds-extended-support", extended_from, extended_to),
+            ] {
+                xml.within("SupportedEngineLifecycle", |xml| {
+                    xml.text("LifecycleSupportName", name);
+                    xml.text("LifecycleSupportStartDate", &format!("{from}T00:00:00Z"));
+                    xml.text("LifecycleSupportEndDate", &format!("{to}T23:59:59.999Z"));
+                });
+            }
+        });
+    })
 }
 
 fn reservations(call: &Call<'_>, request_id: &str) -> Result<Reply, Refusal> {
@@ -273,6 +386,17 @@ fn instance_info(xml: &mut Xml, instance: &RdsInstance) {
     }
     xml.text("NetworkType", "IPV4");
     xml.text("EngineLifecycleSupport", instance.engine_lifecycle_support);
+    exports(xml, &instance.log_exports);
+}
+
+fn exports(xml: &mut Xml, logs: &[&'static str]) {
+    if !logs.is_empty() {
+        xml.within("EnabledCloudwatchLogsExports", |xml| {
+            for log in logs {
+                xml.text("member", log);
+            }
+        });
+    }
 }
 
 fn cluster_info(xml: &mut Xml, cluster: &RdsCluster) {
@@ -330,6 +454,7 @@ fn cluster_info(xml: &mut Xml, cluster: &RdsCluster) {
         });
     }
     xml.text("EngineLifecycleSupport", cluster.engine_lifecycle_support);
+    exports(xml, &cluster.log_exports);
 }
 
 fn tag_list(xml: &mut Xml, tags: &Tags) {

@@ -1,64 +1,23 @@
-//! Sizes of database classes, what storage gives, and what an instance costs.
+//! Sizes of database classes, what storage gives, and what instances and clusters cost.
 
+use super::classes::{self, sizes, split};
 use crate::services::facts::{Fact, FactType, FactValue, Shorthand, before};
-
-/// `db.r5.large` as family and size.
-fn split(class: &str) -> Option<(&str, &str)> {
-    class.strip_prefix("db.")?.split_once('.')
-}
-
-const LARGE_AND_UP: &[&str] =
-    &["large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge"];
-
-/// Sizes of a family, upwards. Amazon RDS User Guide, "DB instance classes".
-fn sizes(family: &str) -> &'static [&'static str] {
-    match family {
-        "t3" | "t4g" => &["micro", "small", "medium", "large", "xlarge", "2xlarge"],
-        "m5" | "r5" => LARGE_AND_UP,
-        "m6g" | "r6g" | "m7g" | "r7g" => LARGE_AND_UP.split_at(7).0,
-        "m4" => &["large", "xlarge", "2xlarge", "4xlarge", "10xlarge", "16xlarge"],
-        "r4" => &["large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "16xlarge"],
-        _ => &[],
-    }
-}
-
-/// How many times a `large` a size is: `2xlarge` is 4.
-fn larges(size: &str) -> Option<f64> {
-    match size {
-        "large" => Some(1.0),
-        "xlarge" => Some(2.0),
-        _ => size.strip_suffix("xlarge")?.parse::<u16>().ok().map(|n| 2.0 * f64::from(n)),
-    }
-}
-
-fn memory_gib(class: &str) -> Option<f64> {
-    let (family, size) = split(class)?;
-    match (family, size) {
-        ("t2" | "t3" | "t4g", "micro") => Some(1.0),
-        ("t2" | "t3" | "t4g", "small") => Some(2.0),
-        ("t2" | "t3" | "t4g", "medium") => Some(4.0),
-        ("t2" | "t3" | "t4g", _) => Some(8.0 * larges(size)?),
-        ("m4" | "m5" | "m6g" | "m6i" | "m7g", _) => Some(8.0 * larges(size)?),
-        ("r4", _) => Some(15.25 * larges(size)?),
-        ("r5" | "r6g" | "r6i" | "r7g", _) => Some(16.0 * larges(size)?),
-        _ => None,
-    }
-}
 
 /// Size from which on RDS stripes gp3, and what an engine can have of it. Amazon RDS User Guide,
 /// "Amazon RDS DB instance storage", 2023-06.
 struct Gp3 {
     stripes_from_gib: f64,
     most_iops: f64,
+    most_mib_per_s: f64,
 }
 
 fn gp3(engine: &str) -> Option<Gp3> {
     if engine.starts_with("sqlserver") {
-        Some(Gp3 { stripes_from_gib: f64::INFINITY, most_iops: 16_000.0 })
+        Some(Gp3 { stripes_from_gib: f64::INFINITY, most_iops: 16_000.0, most_mib_per_s: 1_000.0 })
     } else if engine.starts_with("oracle") {
-        Some(Gp3 { stripes_from_gib: 200.0, most_iops: 64_000.0 })
+        Some(Gp3 { stripes_from_gib: 200.0, most_iops: 64_000.0, most_mib_per_s: 4_000.0 })
     } else if ["mysql", "mariadb", "postgres"].contains(&engine) {
-        Some(Gp3 { stripes_from_gib: 400.0, most_iops: 64_000.0 })
+        Some(Gp3 { stripes_from_gib: 400.0, most_iops: 64_000.0, most_mib_per_s: 4_000.0 })
     } else {
         None
     }
@@ -73,6 +32,37 @@ fn of_gp3(
     Some(FactValue::Number(says(engine, &gp3(engine)?, gib.number()?)))
 }
 
+/// A number about a class.
+fn number_of(arguments: &[FactValue], says: fn(class: &str) -> Option<f64>) -> Option<FactValue> {
+    says(arguments.first()?.text()?).map(FactValue::Number)
+}
+
+/// A class in place of another.
+fn class_of(arguments: &[FactValue], says: fn(class: &str) -> Option<String>) -> Option<FactValue> {
+    says(arguments.first()?.text()?).map(FactValue::Text)
+}
+
+/// Least version of each engine on Graviton 2 (Amazon RDS User Guide, "Supported DB engines for DB
+/// instance classes"; Amazon Aurora User Guide, the same). Licensed engines do not run on it.
+fn runs_on_graviton(engine: &str, version: &str) -> Option<bool> {
+    let least: &[u32] = match engine {
+        "mysql" => &[8, 0, 17],
+        "mariadb" => &[10, 4, 13],
+        "postgres" => &[12, 3],
+        "aurora-postgresql" => &[12, 4],
+        // Version 2 of Aurora MySQL is near its end: a new class is no help there.
+        "aurora-mysql" => &[8, 0],
+        _ if engine.starts_with("oracle") || engine.starts_with("sqlserver") => return Some(false),
+        _ => return None,
+    };
+    let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
+    (!numbers.is_empty()).then(|| numbers.as_slice() >= least)
+}
+
+const CLASS_GUIDE: &str =
+    "Amazon RDS User Guide, hardware specifications for DB instance classes";
+const VOLUME_LIMITS: &str =
+    "Amazon EC2, DescribeInstanceTypes: EbsOptimizedInfo, as moto 5.2 carries its dump";
 const STORAGE_GUIDE: &str = "Amazon RDS User Guide, Amazon RDS DB instance storage";
 
 pub const FACTS: &[Fact] = &[
@@ -92,8 +82,108 @@ pub const FACTS: &[Fact] = &[
         arguments: &["instance_class"],
         returns: FactType::Number,
         doc: "Memory of a class, GiB.",
-        source: "Amazon RDS User Guide, hardware specifications for DB instance classes",
-        says: |arguments| memory_gib(arguments.first()?.text()?).map(FactValue::Number),
+        source: CLASS_GUIDE,
+        says: |arguments| number_of(arguments, classes::memory_gib),
+    },
+    Fact {
+        name: "vcpus",
+        arguments: &["instance_class"],
+        returns: FactType::Number,
+        doc: "vCPUs of a class; null for `db.serverless`.",
+        source: CLASS_GUIDE,
+        says: |arguments| number_of(arguments, classes::vcpus),
+    },
+    Fact {
+        name: "volume_iops",
+        arguments: &["instance_class"],
+        returns: FactType::Number,
+        doc: "IOPS that a class carries to its volume all day.",
+        source: VOLUME_LIMITS,
+        says: |arguments| {
+            number_of(arguments, |class| classes::volume_baseline(class).map(|(iops, _)| iops))
+        },
+    },
+    Fact {
+        name: "volume_mib_per_s",
+        arguments: &["instance_class"],
+        returns: FactType::Number,
+        doc: "Throughput that a class carries to its volume all day, MiB/s.",
+        source: VOLUME_LIMITS,
+        says: |arguments| {
+            number_of(arguments, |class| classes::volume_baseline(class).map(|(_, mib)| mib))
+        },
+    },
+    Fact {
+        name: "default_connections",
+        arguments: &["engine", "instance_class"],
+        returns: FactType::Number,
+        doc: "Connections that an engine takes on a class, unless its parameter group says otherwise.",
+        source: "Amazon RDS User Guide, maximum number of database connections; Amazon Aurora User Guide, the same",
+        says: |arguments| {
+            let [engine, class] = arguments else { return None };
+            classes::default_connections(engine.text()?, class.text()?).map(FactValue::Number)
+        },
+    },
+    Fact {
+        name: "graviton",
+        arguments: &["instance_class"],
+        returns: FactType::Text,
+        doc: "The Graviton class of the same size in place of an Intel one; null where there is none.",
+        source: "Amazon RDS User Guide, DB instance classes",
+        says: |arguments| class_of(arguments, classes::graviton),
+    },
+    Fact {
+        name: "runs_on_graviton",
+        arguments: &["engine", "engine_version"],
+        returns: FactType::Bool,
+        doc: "Whether an engine's version runs on Graviton classes.",
+        source: "Amazon RDS User Guide, supported DB engines for DB instance classes",
+        says: |arguments| {
+            let [engine, version] = arguments else { return None };
+            runs_on_graviton(engine.text()?, version.text()?).map(FactValue::Bool)
+        },
+    },
+    Fact {
+        name: "old_generation",
+        arguments: &["instance_class"],
+        returns: FactType::Bool,
+        doc: "Whether a class is of a generation that has successors: m1 to m4, r3, r4, t1, t2, x1.",
+        source: "steampipe-mod-aws-thrifty, RDS previous generations; Amazon RDS User Guide, DB instance classes",
+        says: |arguments| Some(FactValue::Bool(classes::is_old(arguments.first()?.text()?))),
+    },
+    Fact {
+        name: "current_generation",
+        arguments: &["instance_class"],
+        returns: FactType::Text,
+        doc: "The class of m5, r5 or t3 of the same size, which every engine runs on; null where there is none.",
+        source: "Amazon RDS User Guide, DB instance classes",
+        says: |arguments| class_of(arguments, classes::current),
+    },
+    Fact {
+        name: "class_for_acu",
+        arguments: &["acu"],
+        returns: FactType::Text,
+        doc: "The smallest r6g class with the memory of so many Aurora capacity units, 2 GiB each.",
+        source: "Amazon Aurora User Guide, Aurora Serverless v2 capacity",
+        says: |arguments| {
+            classes::for_acu(arguments.first()?.number()?).map(FactValue::Text)
+        },
+    },
+    Fact {
+        name: "baseline_percent",
+        arguments: &["instance_class"],
+        returns: FactType::Number,
+        doc: "CPU that a burstable class may use all day, %.",
+        source: "Amazon EC2 User Guide, key concepts for burstable performance instances",
+        says: |arguments| number_of(arguments, classes::baseline_percent),
+    },
+    Fact {
+        name: "cpu_credits_an_hour",
+        arguments: &["instance_class"],
+        returns: FactType::Number,
+        doc: "CPU credits that a burstable class earns in an hour; one is a vCPU for a minute.",
+        source: "Amazon EC2 User Guide, key concepts for burstable performance instances",
+        says: |arguments| number_of(arguments, classes::credits_an_hour),
     },
     Fact {
         name: "cpu_credits_full",
@@ -157,6 +247,23 @@ pub const FACTS: &[Fact] = &[
         },
     },
     Fact {
+        name: "gp3_most_mib_per_s",
+        arguments: &["engine", "allocated_gib"],
+        returns: FactType::Number,
+        doc: "Most throughput that gp3 of that size can have, MiB/s. Below the size from which on it \
+              is striped, no more than it includes.",
+        source: STORAGE_GUIDE,
+        says: |arguments| {
+            of_gp3(arguments, |engine, gp3, gib| {
+                if gib >= gp3.stripes_from_gib || engine.starts_with("sqlserver") {
+                    gp3.most_mib_per_s
+                } else {
+                    125.0
+                }
+            })
+        },
+    },
+    Fact {
         name: "price_engine",
         arguments: &["engine"],
         returns: FactType::Text,
@@ -177,9 +284,18 @@ pub const FACTS: &[Fact] = &[
 pub const SHORTHANDS: &[Shorthand] = &[
     Shorthand {
         kind: "rds_instances",
+        name: "class_price_hour",
+        parameters: &["class"],
+        sql: "price('rds.' || price_engine(engine) \
+              || case when storage_type = 'aurora-iopt1' then '-iopt.' else '.' end || class)",
+        unit: "USD/h",
+        doc: "An hour of a class in one zone, with the instance's engine and kind of storage.",
+    },
+    Shorthand {
+        kind: "rds_instances",
         name: "instance_price_hour",
         parameters: &[],
-        sql: "price('rds.' || price_engine(engine) || '.' || instance_class)",
+        sql: "class_price_hour(instance_class)",
         unit: "USD/h",
         doc: "An hour of the instance in one zone.",
     },
@@ -187,7 +303,7 @@ pub const SHORTHANDS: &[Shorthand] = &[
         kind: "rds_instances",
         name: "smaller_instance_price_hour",
         parameters: &[],
-        sql: "price('rds.' || price_engine(engine) || '.' || smaller(instance_class))",
+        sql: "class_price_hour(smaller(instance_class))",
         unit: "USD/h",
         doc: "An hour of the next smaller class in one zone.",
     },
@@ -211,4 +327,100 @@ pub const SHORTHANDS: &[Shorthand] = &[
         doc: "Its storage for a month, with provisioned IOPS of io1 and io2, in all its zones. \
               Aurora's storage is the cluster's.",
     },
+    Shorthand {
+        kind: "rds_instances",
+        name: "used_gib",
+        parameters: &[],
+        sql: "(allocated_gib - free_storage_bytes_min / 1073741824)",
+        unit: "GiB",
+        doc: "The most of its storage that was in use.",
+    },
+    Shorthand {
+        kind: "rds_instances",
+        name: "is_nonprod",
+        parameters: &[],
+        sql: "(environment in ('dev', 'test', 'stage', 'staging'))",
+        unit: "",
+        doc: "Whether its environment is one that nobody's customers use.",
+    },
+    Shorthand {
+        kind: "rds_clusters",
+        name: "is_nonprod",
+        parameters: &[],
+        sql: "(environment in ('dev', 'test', 'stage', 'staging'))",
+        unit: "",
+        doc: "Whether its environment is one that nobody's customers use.",
+    },
+    Shorthand {
+        kind: "rds_clusters",
+        name: "serverless_acu",
+        parameters: &[],
+        sql: "(case when serverless_members = 0 then 0 else serverless_members * acu_mean end)",
+        unit: "ACU",
+        doc: "Mean capacity of all its Serverless v2 instances together; CloudWatch gives their mean.",
+    },
+    Shorthand {
+        kind: "rds_clusters",
+        name: "standard_price_month",
+        parameters: &[],
+        sql: "(hours_per_month * (price_sum('rds.aurora.', provisioned_classes) \
+                + serverless_acu * price('aurora.acu-hour')) \
+              + volume_bytes_mean / 1073741824 * price('aurora.storage-gib-month') \
+              + (volume_read_ios_mean + volume_write_ios_mean) * hours_per_month / 1000000 \
+                * price('aurora.io-million'))",
+        unit: "USD/month",
+        doc: "What it costs with Aurora Standard storage: instances, capacity, storage and I/O.",
+    },
+    Shorthand {
+        kind: "rds_clusters",
+        name: "io_optimized_price_month",
+        parameters: &[],
+        sql: "(hours_per_month * (price_sum('rds.aurora-iopt.', provisioned_classes) \
+                + serverless_acu * price('aurora.io-optimized-acu-hour')) \
+              + volume_bytes_mean / 1073741824 * price('aurora.io-optimized-storage-gib-month'))",
+        unit: "USD/month",
+        doc: "What it costs with Aurora I/O-Optimized storage, whose I/O is free.",
+    },
+    Shorthand {
+        kind: "rds_clusters",
+        name: "acu_price_hour",
+        parameters: &[],
+        sql: "price(case when storage_type = 'aurora-iopt1' then 'aurora.io-optimized-acu-hour' \
+              else 'aurora.acu-hour' end)",
+        unit: "USD/h",
+        doc: "An hour of a capacity unit, with the cluster's kind of storage.",
+    },
+    Shorthand {
+        kind: "rds_clusters",
+        name: "class_price_hour",
+        parameters: &["class"],
+        sql: "price(case when storage_type = 'aurora-iopt1' then 'rds.aurora-iopt.' \
+              else 'rds.aurora.' end || class)",
+        unit: "USD/h",
+        doc: "An hour of a provisioned class, with the cluster's kind of storage.",
+    },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_runs_on_graviton_from_its_version_on() {
+        for (engine, version, expected) in [
+            ("mysql", "8.0.16", Some(false)),
+            ("mysql", "8.0.17", Some(true)),
+            ("mysql", "8.4.4", Some(true)),
+            ("postgres", "12.2", Some(false)),
+            ("postgres", "13.15", Some(true)),
+            ("mariadb", "10.6.1", Some(true)),
+            ("aurora-mysql", "5.7.mysql_aurora.2.11.2", Some(false)),
+            ("aurora-mysql", "8.0.mysql_aurora.3.08.0", Some(true)),
+            ("sqlserver-se", "15.00", Some(false)),
+            ("db2-se", "11.5", None),
+            ("mysql", "newest", None),
+        ] {
+            assert_eq!(runs_on_graviton(engine, version), expected, "{engine} {version}");
+        }
+    }
+}

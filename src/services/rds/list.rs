@@ -3,14 +3,21 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_cloudwatchlogs::types::LogGroup;
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbCluster, DbInstance, Tag};
 use jiff::Timestamp;
 
-use super::{RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, reservations, snapshots};
+use super::lifecycle::{self, Calendar};
+use super::{
+    RdsBackup, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, backups, logs, reservations,
+    snapshots,
+};
 use crate::aws::{self, Scope};
 use crate::model::{Resource, Tags};
-use crate::services::listing::{Gap, Inventory, every_page, instant, list_failed, resource, text};
+use crate::services::listing::{
+    Gap, Inventory, every_page, instant, list_failed, listed, resource, text,
+};
 
 const INSTANCES: &str = "rds:DescribeDBInstances";
 const CLUSTERS: &str = "rds:DescribeDBClusters";
@@ -18,22 +25,96 @@ const CLUSTERS: &str = "rds:DescribeDBClusters";
 /// The largest page that RDS gives.
 pub(super) const PAGE: i32 = 100;
 
-/// Lists a region's instances, clusters, snapshots and reserved instances, tagged or not.
+/// Begins the names of readers that Aurora Auto Scaling adds (Amazon Aurora User Guide, "Amazon Aurora
+/// Auto Scaling with Aurora Replicas").
+const AUTOSCALED: &str = "application-autoscaling-";
+
+/// Lists a region's instances, clusters, snapshots, backups and reserved instances, tagged or not.
 pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Error> {
     let client = scope.rds();
     let mut inventory = Inventory::default();
     let clusters = clusters(&client).await;
-    let instances = instances(&client).await.map(|instances| {
-        let writers = clusters.as_ref().ok().map(|clusters| writers(clusters));
-        instances.iter().map(|each| of_instance(scope, each, writers.as_ref()).into()).collect()
+    let instances = instances(&client).await;
+    let known = Known {
+        calendar: calendar(&client, instances.as_deref().unwrap_or_default(), &mut inventory).await,
+        clusters: clusters.as_ref().ok().map(|clusters| by_member(clusters)),
+        log_groups: log_groups(scope, &instances, &clusters, &mut inventory).await,
+    };
+    let sources = snapshots::Sources {
+        instances: instances.as_ref().ok().map(|all| {
+            all.iter().filter_map(|of| of.db_instance_identifier.clone()).collect()
+        }),
+        clusters: clusters.as_ref().ok().map(|all| {
+            all.iter().filter_map(|of| of.db_cluster_identifier.clone()).collect()
+        }),
+    };
+    let classes: Option<BTreeMap<String, String>> = instances.as_ref().ok().map(|instances| {
+        let class = |instance: &DbInstance| {
+            Some((instance.db_instance_identifier.clone()?, instance.db_instance_class.clone()?))
+        };
+        instances.iter().filter_map(class).collect()
     });
-    inventory.add(&RdsInstance::KIND, instances);
-    let clusters = clusters
-        .map(|clusters| clusters.iter().map(|each| of_cluster(scope, each).into()).collect());
-    inventory.add(&RdsCluster::KIND, clusters);
-    inventory.add(&RdsSnapshot::KIND, snapshots::list(scope, &client).await);
+    let listed_instances = instances
+        .map(|instances| instances.iter().map(|each| of_instance(scope, each, &known).into()).collect());
+    inventory.add(&RdsInstance::KIND, listed_instances);
+    let listed_clusters = clusters.map(|clusters| {
+        clusters.iter().map(|each| of_cluster(scope, each, classes.as_ref()).into()).collect()
+    });
+    inventory.add(&RdsCluster::KIND, listed_clusters);
+    inventory.add(&RdsSnapshot::KIND, snapshots::list(scope, &client, &sources).await);
+    inventory.add(&RdsBackup::KIND, backups::list(scope, &client).await);
     inventory.add(&RdsReservation::KIND, reservations::list(scope, &client).await);
     inventory.finish()
+}
+
+/// What instances are told by others.
+struct Known<'a> {
+    calendar: Calendar,
+    /// By instance; `None` when the clusters are not known.
+    clusters: Option<BTreeMap<&'a str, Membership<'a>>>,
+    /// `None` when they are not known.
+    log_groups: Option<Vec<LogGroup>>,
+}
+
+/// An instance's place in its cluster.
+#[derive(Debug, Clone, Copy)]
+struct Membership<'a> {
+    is_writer: bool,
+    readers: i64,
+    cluster: &'a DbCluster,
+}
+
+/// The calendar of Extended Support, asked for where there are instances. A region that does not tell
+/// it has the one that centime carries.
+async fn calendar(client: &Client, instances: &[DbInstance], inventory: &mut Inventory) -> Calendar {
+    let kept = lifecycle::kept();
+    if instances.is_empty() {
+        return kept;
+    }
+    match lifecycle::ask(client).await {
+        Ok(told) => kept.into_iter().chain(told).collect(),
+        Err(gap) => {
+            inventory.gaps.push(gap);
+            kept
+        }
+    }
+}
+
+/// The databases' log groups, asked for where a database exports logs.
+async fn log_groups(
+    scope: &Scope,
+    instances: &Result<Vec<DbInstance>, Gap>,
+    clusters: &Result<Vec<DbCluster>, Gap>,
+    inventory: &mut Inventory,
+) -> Option<Vec<LogGroup>> {
+    let instances = instances.as_deref().unwrap_or_default().iter();
+    let clusters = clusters.as_deref().unwrap_or_default().iter();
+    let exported = instances.map(|of| of.enabled_cloudwatch_logs_exports().len()).sum::<usize>()
+        + clusters.map(|of| of.enabled_cloudwatch_logs_exports().len()).sum::<usize>();
+    if exported == 0 {
+        return Some(Vec::new());
+    }
+    logs::list(scope).await.map_err(|gap| inventory.gaps.push(gap)).ok()
 }
 
 async fn instances(client: &Client) -> Result<Vec<DbInstance>, Gap> {
@@ -55,23 +136,45 @@ pub(super) fn is_rds(engine: Option<&str>) -> bool {
     !matches!(engine, Some("neptune" | "docdb"))
 }
 
-/// The members of all clusters, and whether each writes.
-fn writers(clusters: &[DbCluster]) -> BTreeMap<&str, bool> {
-    clusters
-        .iter()
-        .flat_map(|cluster| cluster.db_cluster_members())
-        .filter_map(|member| Some((member.db_instance_identifier()?, member.is_cluster_writer()?)))
-        .collect()
+/// The clusters by their members.
+fn by_member(clusters: &[DbCluster]) -> BTreeMap<&str, Membership<'_>> {
+    let members = clusters.iter().flat_map(|cluster| {
+        let writers = |is: bool| {
+            let members = cluster.db_cluster_members().iter();
+            members.filter(move |member| member.is_cluster_writer() == Some(is)).count() as i64
+        };
+        let readers = writers(false);
+        cluster.db_cluster_members().iter().filter_map(move |member| {
+            let is_writer = member.is_cluster_writer()?;
+            Some((member.db_instance_identifier()?, Membership { is_writer, readers, cluster }))
+        })
+    });
+    members.collect()
 }
 
-/// `writers` is `None` when the clusters are not known.
-fn of_instance(
-    scope: &Scope,
-    instance: &DbInstance,
-    writers: Option<&BTreeMap<&str, bool>>,
-) -> Resource {
+fn of_instance(scope: &Scope, instance: &DbInstance, known: &Known<'_>) -> Resource {
     let id = instance.db_instance_identifier().unwrap_or_default();
     let insights = instance.performance_insights_enabled();
+    let membership = known.clusters.as_ref().and_then(|clusters| clusters.get(id));
+    let engine = instance.engine().unwrap_or_default();
+    let extended = lifecycle::major(engine, instance.engine_version().unwrap_or_default())
+        .and_then(|major| known.calendar.get(&(engine.to_owned(), major)));
+    // A cluster's logs are told of its writer alone: nothing counts twice.
+    let of_cluster = membership.filter(|membership| membership.is_writer);
+    let exports = listed(
+        instance
+            .enabled_cloudwatch_logs_exports()
+            .iter()
+            .chain(of_cluster.into_iter().flat_map(|of| of.cluster.enabled_cloudwatch_logs_exports()))
+            .map(String::as_str),
+    );
+    let mut groups = vec![format!("/aws/rds/instance/{id}/")];
+    groups.extend(
+        of_cluster
+            .and_then(|of| of.cluster.db_cluster_identifier())
+            .map(|cluster| format!("/aws/rds/cluster/{cluster}/")),
+    );
+    let logs = known.log_groups.as_ref().map(|all| logs::never_expiring(all, &groups));
     let details = RdsInstance {
         engine: instance.engine().and_then(text),
         engine_version: instance.engine_version().and_then(text),
@@ -79,7 +182,9 @@ fn of_instance(
         license_model: instance.license_model().and_then(text),
         multi_az: instance.multi_az(),
         cluster_id: instance.db_cluster_identifier().and_then(text),
-        is_writer: writers.and_then(|writers| writers.get(id).copied()),
+        is_writer: membership.map(|membership| membership.is_writer),
+        promotion_tier: instance.promotion_tier().map(i64::from),
+        cluster_readers: membership.map(|membership| membership.readers),
         replica_of: instance
             .read_replica_source_db_instance_identifier()
             .or(instance.read_replica_source_db_cluster_identifier())
@@ -99,8 +204,15 @@ fn of_instance(
             .performance_insights_retention_period()
             .filter(|_| insights == Some(true))
             .map(i64::from),
+        database_insights: instance.database_insights_mode().map(|mode| mode.as_str().to_owned()),
         engine_lifecycle_support: instance.engine_lifecycle_support().and_then(text),
+        extended_support_from: extended.map(|extended| extended.from),
+        extended_support_year_3_from: extended.and_then(|extended| extended.year_3_from),
+        extended_support_until: extended.map(|extended| extended.until),
         publicly_accessible: instance.publicly_accessible(),
+        log_exports: Some(exports),
+        log_bytes_never_expiring: logs.map(|(bytes, _)| bytes),
+        log_since: logs.and_then(|(_, youngest)| youngest),
     };
     Resource {
         arn: instance.db_instance_arn.clone(),
@@ -111,10 +223,24 @@ fn of_instance(
     }
 }
 
-fn of_cluster(scope: &Scope, cluster: &DbCluster) -> Resource {
+/// `classes` are those of all instances by name; `None` when they are not known.
+fn of_cluster(
+    scope: &Scope,
+    cluster: &DbCluster,
+    classes: Option<&BTreeMap<String, String>>,
+) -> Resource {
     let id = cluster.db_cluster_identifier().unwrap_or_default();
     let is_aurora = cluster.engine().is_some_and(|engine| engine.starts_with("aurora"));
     let serverless = cluster.serverless_v2_scaling_configuration();
+    let members: Vec<&str> =
+        cluster.db_cluster_members().iter().filter_map(|of| of.db_instance_identifier()).collect();
+    // Unknown as a whole when a member's class is.
+    let classes: Option<Vec<&str>> = classes.and_then(|classes| {
+        members.iter().map(|member| classes.get(*member).map(String::as_str)).collect()
+    });
+    let (serverless_classes, mut provisioned): (Vec<&str>, Vec<&str>) =
+        classes.iter().flatten().partition(|class| **class == "db.serverless");
+    provisioned.sort_unstable();
     let details = RdsCluster {
         engine: cluster.engine().and_then(text),
         engine_version: cluster.engine_version().and_then(text),
@@ -125,6 +251,11 @@ fn of_cluster(scope: &Scope, cluster: &DbCluster) -> Resource {
             .and_then(text)
             .or_else(|| is_aurora.then(|| "aurora".to_owned())),
         members: Some(cluster.db_cluster_members().len() as i64),
+        provisioned_classes: classes.as_ref().map(|_| provisioned.join(",")),
+        serverless_members: classes.as_ref().map(|_| serverless_classes.len() as i64),
+        autoscaled_members: Some(
+            members.iter().filter(|member| member.starts_with(AUTOSCALED)).count() as i64,
+        ),
         serverless_min_acu: serverless.and_then(|scaling| scaling.min_capacity()),
         serverless_max_acu: serverless.and_then(|scaling| scaling.max_capacity()),
         backtrack_seconds: Some(cluster.backtrack_window().unwrap_or(0)),

@@ -1,7 +1,11 @@
-//! Amazon RDS and Aurora: instances, clusters, snapshots, reserved instances.
+//! Amazon RDS and Aurora: instances, clusters, snapshots, retained backups, reserved instances.
 
+mod backups;
+mod classes;
 pub mod facts;
+mod lifecycle;
 mod list;
+mod logs;
 mod reservations;
 mod snapshots;
 
@@ -25,6 +29,10 @@ crate::kind! {
         cluster_id: Text,
         /// Writer of its cluster; null for a plain instance.
         is_writer: Bool,
+        /// Order in which a reader of Aurora becomes the writer: 0 and 1 are as large as it is.
+        promotion_tier: Int,
+        /// Readers of its cluster; null for a plain instance.
+        cluster_readers: Int ["readers"],
         /// The instance or cluster it replicates, as an ARN when it lies in another region; null when it
         /// is no read replica.
         replica_of: Text,
@@ -46,10 +54,26 @@ crate::kind! {
         performance_insights: Bool,
         /// Days that Performance Insights keeps; 7 are free.
         performance_insights_days: Int ["days"],
+        /// `standard` or `advanced`, which is billed by vCPU.
+        database_insights: Text,
         /// `open-source-rds-extended-support` when it stays, and pays, after standard support.
         engine_lifecycle_support: Text,
+        /// When Extended Support of its major version begins to be charged, as AWS says or, where it
+        /// may not be asked, said in 2026; null for engines without it.
+        extended_support_from: Time,
+        /// When the price of its third year begins; null where there is none.
+        extended_support_year_3_from: Time,
+        /// When it ends, and the version is upgraded.
+        extended_support_until: Time,
         /// Reachable from the internet, with a billed IPv4 address.
         publicly_accessible: Bool,
+        /// Logs that it sends to CloudWatch, comma-separated, its cluster's too when it is the writer;
+        /// empty when none.
+        log_exports: Text,
+        /// Bytes in their log groups that never expire.
+        log_bytes_never_expiring: Int ["bytes"],
+        /// When the youngest of those log groups was made.
+        log_since: Time,
     }
 }
 
@@ -66,6 +90,13 @@ crate::kind! {
         storage_type: Text,
         /// Instances in the cluster.
         members: Int ["instances"],
+        /// Classes of its provisioned instances, comma-separated, one for each; empty when all are
+        /// serverless.
+        provisioned_classes: Text,
+        /// Its Serverless v2 instances.
+        serverless_members: Int ["instances"],
+        /// Readers that Aurora Auto Scaling added.
+        autoscaled_members: Int ["instances"],
         /// Least capacity of Serverless v2; null without it.
         serverless_min_acu: Float ["ACU"],
         /// Most capacity of Serverless v2; null without it.
@@ -88,10 +119,30 @@ crate::kind! {
         of: Text,
         /// Identifier of the instance or cluster.
         source_id: Text,
+        /// Whether that instance or cluster is still there.
+        source_exists: Bool,
         /// Engine.
         engine: Text,
         /// Storage allocated to its source: the most that it can be billed for.
         allocated_gib: Int ["GiB"],
+    }
+}
+
+crate::kind! {
+    /// Automated backups of instances and clusters; those of deleted ones have the state `retained`.
+    pub struct RdsBackup: "rds_backups" of "rds" {
+        /// `instance` or `cluster`.
+        of: Text,
+        /// Identifier of the instance or cluster.
+        source_id: Text,
+        /// Engine.
+        engine: Text,
+        /// Storage allocated to its source: the most that it can be billed for.
+        allocated_gib: Int ["GiB"],
+        /// Days that its backups are kept.
+        backup_retention_days: Int ["days"],
+        /// The last instant that it can restore.
+        latest_restore_at: Time,
     }
 }
 
@@ -120,15 +171,25 @@ crate::kind! {
 pub const SERVICE: Service = Service {
     name: "rds",
     billed_as: &["Amazon Relational Database Service"],
-    kinds: &[&RdsInstance::KIND, &RdsCluster::KIND, &RdsSnapshot::KIND, &RdsReservation::KIND],
+    kinds: &[
+        &RdsInstance::KIND,
+        &RdsCluster::KIND,
+        &RdsSnapshot::KIND,
+        &RdsBackup::KIND,
+        &RdsReservation::KIND,
+    ],
     metrics: METRICS,
     iam_actions: &[
         "rds:DescribeDBInstances",
         "rds:DescribeDBClusters",
         "rds:DescribeDBSnapshots",
         "rds:DescribeDBClusterSnapshots",
+        "rds:DescribeDBInstanceAutomatedBackups",
+        "rds:DescribeDBClusterAutomatedBackups",
+        "rds:DescribeDBMajorEngineVersions",
         "rds:DescribeReservedDBInstances",
         "rds:ListTagsForResource",
+        "logs:DescribeLogGroups",
     ],
     list: |scope, now| Box::pin(list::list(scope, now)),
 };

@@ -8,6 +8,7 @@ mod lambda_cast;
 mod msk;
 mod rds;
 mod rds_cast;
+mod rds_savings;
 mod s3;
 mod s3_cast;
 mod shared;
@@ -20,8 +21,8 @@ use super::dice::Dice;
 use super::load::{BucketLoad, FunctionLoad, Load};
 use super::model::{
     ACCOUNTS, Account, EmrCluster, EmrServerlessApplication, LambdaFunction, LogGroup, Meta,
-    MskCluster, Options, Planted, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, S3Bucket,
-    ScalingTarget, Tags,
+    MskCluster, Options, Planted, RdsBackup, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot,
+    S3Bucket, ScalingTarget, Tags,
 };
 use super::others::Other;
 use super::prices;
@@ -45,6 +46,7 @@ pub(crate) struct Build {
     pub(crate) rds_instances: Vec<(RdsInstance, Load)>,
     pub(crate) rds_clusters: Vec<(RdsCluster, Load)>,
     pub(crate) rds_snapshots: Vec<RdsSnapshot>,
+    pub(crate) rds_backups: Vec<RdsBackup>,
     pub(crate) rds_reservations: Vec<RdsReservation>,
     pub(crate) buckets: Vec<(S3Bucket, BucketLoad)>,
     pub(crate) scaling_targets: Vec<ScalingTarget>,
@@ -111,6 +113,7 @@ impl Build {
             rds_instances: Vec::new(),
             rds_clusters: Vec::new(),
             rds_snapshots: Vec::new(),
+            rds_backups: Vec::new(),
             rds_reservations: Vec::new(),
             buckets: Vec::new(),
             scaling_targets: Vec::new(),

@@ -3,12 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
-use super::{Build, Charge, Course, IRELAND, PROD, Role};
+use super::{Build, Charge, Course, IRELAND, PROD, Role, VIRGINIA};
 use crate::sandbox::estate::bill::{Accrual, Key, RDS};
 use crate::sandbox::estate::dice::{Dice, UPPER};
 use crate::sandbox::estate::load::{Level, Load, Series};
 use crate::sandbox::estate::model::{
-    Account, Meta, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot,
+    Account, LogGroup, Meta, RdsBackup, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot,
 };
 use crate::sandbox::estate::prices;
 use crate::sandbox::estate::signal::{Rhythm, Signal};
@@ -31,8 +31,14 @@ pub(super) struct Spec<'a> {
     pub(super) cpu: (f64, f64),
     pub(super) rhythm: Rhythm,
     pub(super) connections: f64,
+    /// Nobody connects outside working hours.
+    pub(super) sleeps: bool,
     /// Share of the memory that is free.
     pub(super) free_memory: f64,
+    /// Share of the storage that is free.
+    pub(super) free_storage: f64,
+    /// CPU credits of a burstable class: saved up, and used in five minutes.
+    pub(super) credits: (f64, f64),
     /// Reads and writes in a second.
     pub(super) iops: (f64, f64),
     /// Nothing of it reaches CloudWatch.
@@ -41,6 +47,10 @@ pub(super) struct Spec<'a> {
     /// Its hours are paid by a reservation.
     pub(super) reserved: bool,
     pub(super) tag: Option<(&'a str, &'a str)>,
+    /// What else is particular about it.
+    pub(super) adjust: fn(&mut RdsInstance),
+    /// Bytes and days of retention of the log group of its first exported log.
+    pub(super) logs: Option<(i64, Option<u32>)>,
 }
 
 impl<'a> Spec<'a> {
@@ -65,12 +75,17 @@ impl<'a> Spec<'a> {
             cpu: (30.0, 58.0),
             rhythm: Rhythm::Customers,
             connections: 60.0,
+            sleeps: false,
             free_memory: 0.18,
+            free_storage: 0.42,
+            credits: (560.0, 1.4),
             iops: (150.0, 900.0),
             silent: false,
             age_days: 380.0,
             reserved: false,
             tag: None,
+            adjust: |_| {},
+            logs: None,
         }
     }
 }
@@ -86,6 +101,39 @@ pub(super) struct Aurora<'a> {
     pub(super) members: u32,
     pub(super) serverless: Option<(f64, f64)>,
     pub(super) volume_gb: f64,
+    /// `aurora` or `aurora-iopt1`.
+    pub(super) storage: &'static str,
+    /// `provisioned` or `serverless` (v1).
+    pub(super) engine_mode: &'static str,
+    /// Reads and writes of the volume in the busiest five minutes.
+    pub(super) ios: (f64, f64),
+    /// Capacity over time; none for half the range in office hours.
+    pub(super) acu: Option<Signal>,
+    /// Nobody reads from its last reader, whose promotion tier this is.
+    pub(super) idle_reader: Option<u32>,
+    pub(super) backtracks: bool,
+}
+
+impl<'a> Aurora<'a> {
+    pub(super) fn healthy(account: Account, name: &'a str, team: &'a str) -> Self {
+        Self {
+            account,
+            region: VIRGINIA,
+            name,
+            team,
+            engine: ("aurora-postgresql", "16.6"),
+            class: "db.r6g.large",
+            members: 2,
+            serverless: None,
+            volume_gb: 640.0,
+            storage: "aurora",
+            engine_mode: "provisioned",
+            ios: (6e4, 4e4),
+            acu: None,
+            idle_reader: None,
+            backtracks: false,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -175,7 +223,47 @@ impl Build {
                 .then_some(if spec.storage.1 >= 400 { 12_000 } else { 3_000 }));
         instance.storage_throughput =
             (spec.storage.0 == "gp3").then_some(if spec.storage.1 >= 400 { 500 } else { 125 });
+        (spec.adjust)(&mut instance);
+        if let (Some((stored_bytes, retention_days)), Some(log)) =
+            (spec.logs, instance.log_exports.first())
+        {
+            let name = format!("/aws/rds/instance/{}/{log}", instance.meta.name);
+            self.log_groups.push(LogGroup {
+                account: meta.account,
+                region: meta.region,
+                arn: format!("arn:aws:logs:{}:{}:log-group:{name}", meta.region, meta.account),
+                name,
+                created: meta.created,
+                retention_days,
+                stored_bytes,
+                class: "STANDARD",
+            });
+        }
+        self.backup(&RdsBackup {
+            resource_id: instance.resource_id.clone(),
+            source_arn: instance.meta.arn.clone(),
+            of_cluster: false,
+            status: "active",
+            engine: instance.engine,
+            engine_version: instance.engine_version,
+            allocated_gib: instance.allocated_gib,
+            retention_days: instance.backup_retention_days,
+            earliest: self.ago(f64::from(instance.backup_retention_days)),
+            latest: self.ago(0.003),
+            meta: instance.meta.clone(),
+        });
         self.rds_instances.push((instance, load));
+    }
+
+    /// Keeps the automated backups of a database, under an ARN of their own.
+    pub(super) fn backup(&mut self, backup: &RdsBackup) {
+        let dice = self.dice_of("auto-backup", &backup.resource_id);
+        let kind = if backup.of_cluster { "cluster-auto-backup" } else { "auto-backup" };
+        let Meta { account, region, .. } = backup.meta;
+        let id = dice.text(26, "abcdefghijklmnopqrstuvwxyz234567");
+        let arn = format!("arn:aws:rds:{region}:{account}:{kind}:ab-{id}");
+        let meta = Meta { arn, ..backup.meta.clone() };
+        self.rds_backups.push(RdsBackup { meta, ..backup.clone() });
     }
 
     /// What all instances have in common.
@@ -216,6 +304,7 @@ impl Build {
             monitoring_interval: if prod { 60 } else { 0 },
             engine_lifecycle_support: "open-source-rds-extended-support-disabled",
             publicly_accessible: false,
+            log_exports: Vec::new(),
             copy_tags_to_snapshot: true,
             deletion_protection: prod,
             encrypted: true,
@@ -285,7 +374,7 @@ impl Build {
         }
         let gauge = |name, signal| Series::gauge(name, Level::Whole, signal);
         let seed = |what: &str| dice.of(what).bits();
-        let free = f64::from(spec.storage.1) * GIB * 0.42;
+        let free = f64::from(spec.storage.1) * GIB * spec.free_storage;
         let free = Signal {
             ceiling: f64::from(spec.storage.1) * GIB,
             ..Signal::new(seed("free storage"), Rhythm::Flat, free, free)
@@ -318,11 +407,12 @@ impl Build {
         load
     }
 
-    pub(super) fn aurora(&mut self, spec: Aurora<'_>) {
+    pub(super) fn aurora(&mut self, spec: Aurora<'_>, roles: &[Role]) {
         let name = self.named(spec.name);
         let meta =
             self.rds_meta(spec.account, spec.region, "cluster", name.clone(), spec.team, 330.0);
         let dice = self.dice_of("rds", &name);
+        self.note(&meta, &name, roles);
         let mut members = Vec::new();
         for n in 1..=spec.members {
             let member = format!("{name}-{n}");
@@ -337,14 +427,15 @@ impl Build {
         self.aurora_charges(&meta, &spec);
         let seed = |what: &str| dice.of(what).bits();
         let gauge = |name, signal| Series::gauge(name, Level::Whole, signal);
+        let ios = |what: &str, high: f64| {
+            Signal::new(seed(what), Rhythm::Customers, high * 0.16, high)
+        };
         let volume =
             Signal::flat(seed("volume"), spec.volume_gb * GIB).growing(0.3, self.anchor_hour());
         let mut series = vec![
             gauge("VolumeBytesUsed", volume),
-            gauge("VolumeReadIOPs", Signal::new(seed("reads"), Rhythm::Customers, 9e3, 6e4))
-                .every(300),
-            gauge("VolumeWriteIOPs", Signal::new(seed("writes"), Rhythm::Customers, 7e3, 4e4))
-                .every(300),
+            gauge("VolumeReadIOPs", ios("reads", spec.ios.0)).every(300),
+            gauge("VolumeWriteIOPs", ios("writes", spec.ios.1)).every(300),
         ];
         for (name, share) in [
             ("TotalBackupStorageBilled", 0.3),
@@ -364,10 +455,7 @@ impl Build {
             }
         }
         if let Some((min, max)) = spec.serverless {
-            let acu = Signal {
-                ceiling: max,
-                ..Signal::new(seed("acu"), Rhythm::Office, min * 1.4, max * 0.5)
-            };
+            let acu = Signal { ceiling: max, ..spec.acu_signal(seed("acu"), min, max) };
             series.push(gauge("ServerlessDatabaseCapacity", acu));
         }
         let load = Load { since: meta.created.as_second() + 1_200, until: None, series };
@@ -377,8 +465,8 @@ impl Build {
             status: "available",
             engine: spec.engine.0,
             engine_version: spec.engine.1,
-            engine_mode: "provisioned",
-            storage_type: "aurora",
+            engine_mode: spec.engine_mode,
+            storage_type: spec.storage,
             allocated_gib: 1,
             instance_class: None,
             iops: None,
@@ -397,17 +485,33 @@ impl Build {
             port: if spec.engine.0.contains("mysql") { 3306 } else { 5432 },
             engine_lifecycle_support: "open-source-rds-extended-support-disabled",
             deletion_protection: spec.account.id == PROD.id,
+            log_exports: Vec::new(),
             meta,
         };
+        self.backup(&RdsBackup {
+            resource_id: cluster.resource_id.clone(),
+            source_arn: cluster.meta.arn.clone(),
+            of_cluster: true,
+            status: "active",
+            engine: cluster.engine,
+            engine_version: cluster.engine_version,
+            allocated_gib: spec.volume_gb as u32,
+            retention_days: cluster.backup_retention_days,
+            earliest: self.ago(f64::from(cluster.backup_retention_days)),
+            latest: self.ago(0.003),
+            meta: cluster.meta.clone(),
+        });
         self.rds_clusters.push((cluster, load));
     }
 
     fn aurora_member(&mut self, spec: &Aurora<'_>, meta: &Meta, cluster: &str, n: u32) {
         let dice = self.dice_of("rds", &meta.name);
+        let is_idle = spec.idle_reader.is_some() && n == spec.members;
         let mut load = instance_load(
             if spec.serverless.is_some() { "db.r6g.large" } else { spec.class },
             &Spec {
-                cpu: (30.0, 55.0),
+                cpu: if is_idle { (2.0, 3.0) } else { (30.0, 55.0) },
+                connections: if is_idle { 0.0 } else { 60.0 },
                 free_memory: 0.2,
                 ..Spec::healthy(spec.account, spec.region, spec.name, spec.team)
             },
@@ -415,10 +519,8 @@ impl Build {
         );
         load.since = meta.created.as_second() + 1_200;
         if let Some((min, max)) = spec.serverless {
-            let acu = Signal {
-                ceiling: max,
-                ..Signal::new(dice.of("acu").bits(), Rhythm::Office, min * 1.4, max * 0.5)
-            };
+            let acu =
+                Signal { ceiling: max, ..spec.acu_signal(dice.of("acu").bits(), min, max) };
             load.series.push(Series::gauge("ServerlessDatabaseCapacity", Level::Whole, acu));
             let share = Series::affine("ACUUtilization", Level::Whole, acu, 0.0, 100.0 / max);
             load.series.push(share);
@@ -432,8 +534,9 @@ impl Build {
         }
         let mut instance = self.instance(meta, spec.engine, spec.class, dice);
         instance.cluster = Some(cluster.to_owned());
-        instance.promotion_tier = Some(if n == 1 { 0 } else { 1 });
-        instance.storage_type = "aurora";
+        let tier = if n == 1 { 0 } else { 1 };
+        instance.promotion_tier = spec.idle_reader.filter(|_| is_idle).or(Some(tier));
+        instance.storage_type = spec.storage;
         instance.allocated_gib = 1;
         instance.max_allocated_gib = None;
         instance.availability_zone = format!("{}{}", spec.region, if n == 1 { "a" } else { "b" });
@@ -446,24 +549,36 @@ impl Build {
         } else {
             "CreateDBInstance:0021"
         };
-        let instances = format!("InstanceUsage:{}", spec.class);
+        let optimized = spec.storage == "aurora-iopt1";
+        let suffix = if optimized { "IOOptimized" } else { "" };
+        let instances = format!("InstanceUsage{suffix}:{}", spec.class);
         let charge =
             |usage_type, unit, price| Charge { service: RDS, usage_type, operation, unit, price };
         if spec.serverless.is_some() {
             let course = Course { low: 24.0, more: 70.0, rhythm: Rhythm::Office, growth: 0 };
             let price = prices::unit("aurora-acu");
             self.charge(meta, charge("Aurora:ServerlessV2Usage", "ACU-Hr", price), course);
-        } else {
-            let price = prices::database(spec.class, spec.engine.0);
+        } else if spec.members > 0 {
+            let more = if optimized { Decimal::new(130, 2) } else { Decimal::ONE };
+            let price = prices::database(spec.class, spec.engine.0) * more;
             let course = Course::flat(24.0 * f64::from(spec.members));
             self.charge(meta, charge(&instances, "Hrs", price), course);
         }
-        let price = prices::unit("aurora-storage");
+        let (usage_type, price) = if optimized {
+            ("Aurora:IO-OptimizedStorageUsage", "aurora-iopt-storage")
+        } else {
+            ("Aurora:StorageUsage", "aurora-storage")
+        };
         let course = Course::flat(spec.volume_gb).growing(30);
-        self.charge_stored(meta, charge("Aurora:StorageUsage", "GB-Mo", price), course);
-        let price = prices::unit("aurora-io");
-        let course = Course { low: 4.0e6, more: 1.6e7, rhythm: Rhythm::Customers, growth: 10 };
-        self.charge(meta, charge("Aurora:StorageIOUsage", "IOs", price), course);
+        self.charge_stored(meta, charge(usage_type, "GB-Mo", prices::unit(price)), course);
+        if spec.storage == "aurora" {
+            let price = prices::unit("aurora-io");
+            // 288 times five minutes a day.
+            let a_day = 288.0 * (spec.ios.0 + spec.ios.1);
+            let (low, more) = (a_day * 0.16, a_day * 0.84);
+            let course = Course { low, more, rhythm: Rhythm::Customers, growth: 10 };
+            self.charge(meta, charge("Aurora:StorageIOUsage", "IOs", price), course);
+        }
     }
 
     pub(super) fn snapshot(&mut self, spec: Snapshot<'_>, roles: &[Role]) {
@@ -586,9 +701,18 @@ impl Build {
     }
 }
 
-/// Only Aurora MySQL can be turned back, and here it is switched on.
+/// Only Aurora MySQL can be turned back.
 fn backtracks(spec: &Aurora<'_>) -> bool {
-    spec.engine.0 == "aurora-mysql"
+    spec.engine.0 == "aurora-mysql" && spec.backtracks
+}
+
+impl Aurora<'_> {
+    fn acu_signal(&self, seed: u64, min: f64, max: f64) -> Signal {
+        match self.acu {
+            Some(signal) => Signal { seed, ..signal },
+            None => Signal::new(seed, Rhythm::Office, min * 1.4, max * 0.5),
+        }
+    }
 }
 
 /// What every instance measures, whatever its storage.
@@ -606,7 +730,9 @@ fn instance_load(class: &str, spec: &Spec<'_>, dice: Dice) -> Load {
             memory * spec.free_memory,
         )
     };
-    let connections = if spec.connections > 2.0 {
+    let connections = if spec.sleeps {
+        Signal::new(seed("connections"), spec.rhythm, 0.0, spec.connections)
+    } else if spec.connections > 2.0 {
         Signal::new(seed("connections"), spec.rhythm, spec.connections / 3.0, spec.connections)
     } else {
         Signal::flat(seed("connections"), spec.connections)
@@ -621,11 +747,11 @@ fn instance_load(class: &str, spec: &Spec<'_>, dice: Dice) -> Load {
         gauge("DBLoad", Signal::new(seed("db load"), spec.rhythm, low / 100.0, high / 50.0)),
     ];
     if class.starts_with("db.t") {
-        let credits = Signal::new(seed("credits"), Rhythm::Flat, 560.0, 560.0).burst(0.02);
+        let (saved, used) = spec.credits;
+        let credits = Signal::new(seed("credits"), Rhythm::Flat, saved, saved).burst(0.02);
         series.push(gauge("CPUCreditBalance", credits).every(300));
-        series.push(
-            gauge("CPUCreditUsage", Signal::new(seed("usage"), spec.rhythm, 0.2, 1.4)).every(300),
-        );
+        let usage = Signal::new(seed("usage"), spec.rhythm, used / 7.0, used);
+        series.push(gauge("CPUCreditUsage", usage).every(300));
     }
     Load { since: 0, until: None, series }
 }

@@ -12,6 +12,7 @@ impl Build {
         self.rds_multi_az();
         self.rds_healthy();
         self.rds_aurora();
+        self.rds_savings();
         self.rds_snapshots();
         self.rds_reserved();
     }
@@ -35,7 +36,10 @@ impl Build {
         );
         self.database(
             Spec { connections: 1.0, ..idle(UAT, "ledger-archive-uat", "ledger") },
-            &[Role::Near("rds-idle", "one monitoring client stays connected")],
+            &[
+                Role::Near("rds-idle", "one monitoring client stays connected"),
+                Role::Planted("rds-low-activity", "one monitoring client stays connected"),
+            ],
         );
         self.database(
             Spec {
@@ -94,7 +98,10 @@ impl Build {
         };
         self.database(
             Spec { engine: ("mysql", "8.4.4"), ..provisioned("payments-ledger", "payments") },
-            &[Role::Planted("rds-io1-to-gp3", "6,000 IOPS provisioned, about 2,000 used")],
+            &[
+                Role::Planted("rds-io1-to-gp3", "6,000 IOPS provisioned, about 2,000 used"),
+                Role::Planted("rds-overprov-iops", "6,000 IOPS provisioned, about 2,000 used"),
+            ],
         );
         self.database(
             Spec {
@@ -104,14 +111,20 @@ impl Build {
                 class: "db.r6g.2xlarge",
                 ..provisioned("market-ticks", "pricing")
             },
-            &[Role::Near("rds-io1-to-gp3", "200 GiB of gp3 give 3,000 IOPS, and it uses 5,500")],
+            &[
+                Role::Near("rds-io1-to-gp3", "200 GiB of gp3 give 3,000 IOPS, and it uses 5,500"),
+                Role::Near("rds-overprov-iops", "it uses 5,500 of 8,000"),
+            ],
         );
         self.database(
             Spec {
                 tag: Some(("requirement", "latency-slo")),
                 ..provisioned("cards-authorizations", "cards")
             },
-            &[Role::Near("rds-io1-to-gp3", "tagged with a latency objective")],
+            &[
+                Role::Near("rds-io1-to-gp3", "tagged with a latency objective"),
+                Role::Planted("rds-overprov-iops", "6,000 IOPS provisioned, about 2,000 used"),
+            ],
         );
     }
 
@@ -209,39 +222,35 @@ impl Build {
     }
 
     fn rds_aurora(&mut self) {
-        self.aurora(Aurora {
-            account: PROD,
-            region: IRELAND,
-            name: "payments-core",
-            team: "payments",
-            engine: ("aurora-postgresql", "16.6"),
-            class: "db.r6g.large",
-            members: 2,
-            serverless: None,
-            volume_gb: 640.0,
-        });
-        self.aurora(Aurora {
-            account: PROD,
-            region: IRELAND,
-            name: "fraud-graph",
-            team: "fraud",
-            engine: ("aurora-mysql", "8.0.mysql_aurora.3.08.0"),
-            class: "db.r6g.xlarge",
-            members: 2,
-            serverless: None,
-            volume_gb: 210.0,
-        });
-        self.aurora(Aurora {
-            account: UAT,
-            region: IRELAND,
-            name: "kyc-serverless-uat",
-            team: "kyc",
-            engine: ("aurora-postgresql", "16.6"),
-            class: "db.serverless",
-            members: 1,
-            serverless: Some((0.5, 8.0)),
-            volume_gb: 45.0,
-        });
+        self.aurora(Aurora::healthy(PROD, "payments-core", "payments"), &[]);
+        self.aurora(
+            Aurora {
+                engine: ("aurora-mysql", "8.0.mysql_aurora.3.08.0"),
+                class: "db.r6g.xlarge",
+                volume_gb: 210.0,
+                backtracks: true,
+                ..Aurora::healthy(PROD, "fraud-graph", "fraud")
+            },
+            &[
+                Role::Near("aur-backtrack", "a day of backtracking, in production"),
+                Role::Near("aur-sv1", "provisioned"),
+            ],
+        );
+        self.aurora(
+            Aurora {
+                class: "db.serverless",
+                members: 1,
+                serverless: Some((0.5, 8.0)),
+                volume_gb: 45.0,
+                ios: (6e3, 4e3),
+                ..Aurora::healthy(UAT, "kyc-serverless-uat", "kyc")
+            },
+            &[
+                Role::Near("aur-sv2-min-acu", "half an ACU is the least that there is"),
+                Role::Near("aur-sv2-max-acu", "half of its most capacity is used"),
+                Role::Near("aur-sv2-vs-provisioned", "it rests at night"),
+            ],
+        );
     }
 
     fn rds_snapshots(&mut self) {
@@ -264,6 +273,7 @@ impl Build {
         self.snapshot(
             Snapshot {
                 of_cluster: true,
+                region: VIRGINIA,
                 engine: ("aurora-postgresql", "15.4"),
                 gib: 640,
                 ..of("payments-core-before-upgrade", "payments-core", 160.0)
