@@ -211,9 +211,10 @@ fn every_rule_is_named_for_its_folder_and_file() {
         let text = fs::read_to_string(&path).unwrap();
         let id = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap_or_default().trim();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        // EMR Serverless stands with EMR, and is `emrs` in ids.
-        let expected = match name.strip_prefix("serverless-") {
-            Some(rest) if folder == "emr" => format!("emrs-{rest}"),
+        // EMR Serverless stands with EMR, and is `emrs` in ids; Aurora with RDS, and is `aur`.
+        let expected = match name.split_once('-') {
+            Some(("serverless", rest)) if folder == "emr" => format!("emrs-{rest}"),
+            Some(("aurora", rest)) if folder == "rds" => format!("aur-{rest}"),
             _ => format!("{folder}-{name}"),
         };
         assert_eq!(id, expected, "{}", path.display());

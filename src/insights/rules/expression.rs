@@ -405,7 +405,10 @@ impl Checker<'_> {
                 format!("case when {value} is null and {} > 0 then 0 else {value} end", heard())
             }
             (Aggregate::Hours, Empty::Unknown) => format!("coalesce({value}, 0)"),
-            (Aggregate::Cv | Aggregate::Imbalance | Aggregate::Silent, Empty::Zero) => value,
+            (
+                Aggregate::Cv | Aggregate::Imbalance | Aggregate::Silent | Aggregate::OffHoursIdle,
+                Empty::Zero,
+            ) => value,
             (_, Empty::Zero) => {
                 let (over, cadence) = (measure.over, measure.metric.cadence);
                 let covered = covered_column(over, cadence);

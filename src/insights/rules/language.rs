@@ -11,9 +11,12 @@ use crate::services::{Metric, Period, service};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Aggregate {
     Mean,
+    P25,
+    P50,
     P95,
     P99,
     Max,
+    DailyMax,
     Min,
     Sum,
     Hours,
@@ -21,14 +24,18 @@ pub enum Aggregate {
     Imbalance,
     Covered,
     Silent,
+    OffHoursIdle,
 }
 
 impl Aggregate {
     pub const ALL: &'static [Self] = &[
         Self::Mean,
+        Self::P25,
+        Self::P50,
         Self::P95,
         Self::P99,
         Self::Max,
+        Self::DailyMax,
         Self::Min,
         Self::Sum,
         Self::Hours,
@@ -36,14 +43,18 @@ impl Aggregate {
         Self::Imbalance,
         Self::Covered,
         Self::Silent,
+        Self::OffHoursIdle,
     ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mean => "mean",
+            Self::P25 => "p25",
+            Self::P50 => "p50",
             Self::P95 => "p95",
             Self::P99 => "p99",
             Self::Max => "max",
+            Self::DailyMax => "daily_max",
             Self::Min => "min",
             Self::Sum => "sum",
             Self::Hours => "hours",
@@ -51,17 +62,21 @@ impl Aggregate {
             Self::Imbalance => "imbalance",
             Self::Covered => "covered",
             Self::Silent => "silent",
+            Self::OffHoursIdle => "off_hours_idle",
         }
     }
 
     pub fn doc(self) -> &'static str {
         match self {
             Self::Mean => "Mean of the hourly means; of the hourly maxima where no mean is read.",
+            Self::P25 => "25th percentile of the hourly means, exact.",
+            Self::P50 => "Median of the hourly means, exact.",
             Self::P95 => "95th percentile of the hourly means, exact.",
             Self::P99 => "99th percentile of the hourly means, exact.",
             Self::Max => {
                 "Highest maximum of an hour; of the hourly means where no maximum is read."
             }
+            Self::DailyMax => "Mean, over the days, of each UTC day's highest maximum of an hour.",
             Self::Min => "Lowest minimum of an hour; of the hourly means where no minimum is read.",
             Self::Sum => "Sum of the hourly sums.",
             Self::Hours => {
@@ -78,12 +93,45 @@ impl Aggregate {
             Self::Silent => {
                 "Parts that had data, all of it zero. Those named `__…`, a service's own, are left out."
             }
+            Self::OffHoursIdle => {
+                "Share of the hours outside Monday to Friday, 07:00 to 19:00 UTC, whose maximum is zero."
+            }
         }
     }
 
     /// Whether its value is counted in the metric's own unit.
     fn has_unit(self) -> bool {
-        !matches!(self, Self::Hours | Self::Cv | Self::Imbalance | Self::Covered | Self::Silent)
+        !matches!(
+            self,
+            Self::Hours
+                | Self::Cv
+                | Self::Imbalance
+                | Self::Covered
+                | Self::Silent
+                | Self::OffHoursIdle
+        )
+    }
+
+    /// The percentile of the hourly means that it is, as a share.
+    pub fn quantile(self) -> Option<&'static str> {
+        match self {
+            Self::P25 => Some("0.25"),
+            Self::P50 => Some("0.5"),
+            Self::P95 => Some("0.95"),
+            Self::P99 => Some("0.99"),
+            _ => None,
+        }
+    }
+
+    /// The aggregate that a text begins with, and what follows its `_`.
+    fn split(text: &str) -> Option<(Self, Option<&str>)> {
+        Self::ALL.iter().find_map(|aggregate| {
+            let rest = text.strip_prefix(aggregate.as_str())?;
+            if rest.is_empty() {
+                return Some((*aggregate, None));
+            }
+            Some((*aggregate, Some(rest.strip_prefix('_')?)))
+        })
     }
 }
 
@@ -240,18 +288,15 @@ fn measure(kind: &Kind, window: Span, name: &str) -> Option<Measure> {
         else {
             continue;
         };
-        let (aggregate, over) = match rest.split_once('_') {
-            None => (rest, Stretch::until_now(window)),
-            Some((aggregate, own)) => match stretch(own) {
+        let (aggregate, over) = match Aggregate::split(rest) {
+            Some((aggregate, None)) => (aggregate, Stretch::until_now(window)),
+            Some((aggregate, Some(own))) => match stretch(own) {
                 Some(own) => (aggregate, own),
                 None => continue,
             },
+            None => continue,
         };
-        if let Some(aggregate) =
-            Aggregate::ALL.iter().find(|known| known.as_str() == aggregate).copied()
-        {
-            return Some(Measure { metric, aggregate, over });
-        }
+        return Some(Measure { metric, aggregate, over });
     }
     None
 }
@@ -442,6 +487,8 @@ mod tests {
         assert_eq!(resolved("region"), "region");
         assert_eq!(resolved("cpu_percent_p95"), "cpu_percent_p95@14d");
         assert_eq!(resolved("cpu_percent_p95_24h"), "cpu_percent_p95@1d");
+        assert_eq!(resolved("cpu_percent_daily_max"), "cpu_percent_daily_max@14d");
+        assert_eq!(resolved("cpu_percent_off_hours_idle_7d"), "cpu_percent_off_hours_idle@7d");
         assert_eq!(resolved("bytes_in_per_s_max"), "bytes_in_per_s_max@14d");
         assert_eq!(resolved("bytes_in_per_s_max_7d_30d_ago"), "bytes_in_per_s_max@7d-30d");
         assert_eq!(resolved("bytes_in_per_s_max_7d_ago"), "nothing");

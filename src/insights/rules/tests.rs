@@ -224,6 +224,31 @@ async fn an_unknown_names_only_what_made_it_so() {
     assert_eq!(evaluation.unknown[0].missing, ["cpu_percent_p95"]);
 }
 
+/// Whether the condition holds of the only cluster.
+async fn holds(when: &str, usage: &[Row]) -> bool {
+    let tables = lake(&MskCluster::KIND, &[cluster("a", vec![])], usage);
+    let pack = rule(when, "window: 7d\n");
+    counts(&pack, &tables, None).await == (1, 0, 0)
+}
+
+#[tokio::test]
+async fn days_and_the_hours_outside_work_have_measures_of_their_own() {
+    // Now is a Wednesday, 15:30: the last whole hour began at 14:00.
+    let most = |hours_ago, most: f64| {
+        let statistics = vec![("mean", Cell::Float(most / 2.0)), ("max", Cell::Float(most))];
+        point("a", "1", "connections", hours_ago, statistics)
+    };
+    // 14:00 and 10:00 today, 23:00 and 18:00 yesterday, 15:00 on Sunday.
+    let usage = [most(0, 4.0), most(4, 10.0), most(15, 0.0), most(20, 2.0), most(71, 3.0)];
+    // 10, 2 and 3; the window's other days have no hours.
+    assert!(holds("connections_daily_max = 5", &usage).await);
+    assert!(holds("connections_daily_max_24h = 6", &usage).await);
+    // One of 23:00 and Sunday is quiet; 18:00 is work.
+    assert!(holds("connections_off_hours_idle = 0.5", &usage).await);
+    assert!(holds("connections_off_hours_idle_24h = 1", &usage).await);
+    assert!(holds("connections_p50 = 1.5 and connections_p25 = 1", &usage).await);
+}
+
 #[tokio::test]
 async fn only_the_newest_inventory_is_judged() {
     let yesterday = ("day", Cell::Day(day("2026-05-19")));

@@ -397,14 +397,18 @@ fn usage(
 
     // What a part must tell, by its column.
     let mut tell: BTreeMap<String, String> = BTreeMap::new();
+    // Stretches over which the highest of each day is asked of a metric.
+    let mut daily: BTreeMap<Stretch, BTreeSet<&str>> = BTreeMap::new();
     let mut quantiles: BTreeMap<(Stretch, Aggregate), BTreeSet<&str>> = BTreeMap::new();
     let mut whole: BTreeMap<String, String> = BTreeMap::new();
     for (name, (measure, part)) in measures {
         let Measure { metric, aggregate, over } = *measure;
         let mut told = |aggregate: Aggregate| {
             let column = format!("{}@{over}", aggregate.as_str());
-            if matches!(aggregate, Aggregate::P95 | Aggregate::P99) {
+            if aggregate.quantile().is_some() {
                 quantiles.entry((over, aggregate)).or_default().insert(metric.field);
+            } else if aggregate == Aggregate::DailyMax {
+                daily.entry(over).or_default().insert(metric.field);
             } else {
                 tell.insert(column.clone(), statistic(aggregate, within(over)));
             }
@@ -449,7 +453,7 @@ fn usage(
     }
     for ((over, aggregate), fields) in quantiles {
         let fields: Vec<String> = fields.iter().map(|field| format!("'{field}'")).collect();
-        let quantile = if aggregate == Aggregate::P95 { "0.95" } else { "0.99" };
+        let quantile = aggregate.quantile().unwrap_or_default();
         let within = within(over).map_or(String::new(), |hours| format!(" and {}", hours.sql()));
         tell.insert(
             format!("{}@{over}", aggregate.as_str()),
@@ -466,13 +470,14 @@ fn usage(
             text
         })
     };
+    let days = Days::of(kind, &daily, scene.now);
     let metrics: Vec<String> = fields.iter().map(|field| format!("'{field}'")).collect();
     format!(
         "parts as (select account, region, resource_id, metric, part{} from usage \
          where service = '{}' and kind = '{}' and metric in ({}) \
          and day >= date '{}' and day <= date '{}' and hour >= {} and hour < {} \
          group by account, region, resource_id, metric, part), \
-         whole as (select account, region, resource_id{} from parts \
+         {}whole as (select account, region, resource_id{} from parts{} \
          group by account, region, resource_id)",
         columns(&tell),
         kind.service,
@@ -482,8 +487,43 @@ fn usage(
         day_of(hours.end),
         instant(hours.start),
         instant(hours.end),
+        days.with,
         columns(&whole),
+        days.join,
     )
+}
+
+/// The highest of each day, averaged over the days: a step of its own beside `parts`.
+#[derive(Default)]
+struct Days {
+    with: String,
+    join: String,
+}
+
+impl Days {
+    fn of(kind: &Kind, daily: &BTreeMap<Stretch, BTreeSet<&str>>, now: Timestamp) -> Self {
+        daily.iter().fold(Self::default(), |mut days, (over, fields)| {
+            let hours = Hours::of(*over, now);
+            let fields: Vec<String> = fields.iter().map(|field| format!("'{field}'")).collect();
+            let column = format!("{}@{over}", Aggregate::DailyMax.as_str());
+            let key = "account, region, resource_id, metric, part";
+            let _ = write!(
+                days.with,
+                "\"days@{over}\" as (select {key}, avg(most) as \"{column}\" from (select {key}, \
+                 max(coalesce(max, p95, mean)) as most from usage where service = '{}' \
+                 and kind = '{}' and metric in ({}) and day >= date '{}' and day <= date '{}' \
+                 and {} group by {key}, day) group by {key}), ",
+                kind.service,
+                kind.table,
+                fields.join(", "),
+                day_of(hours.start),
+                day_of(hours.end),
+                hours.sql(),
+            );
+            let _ = write!(days.join, " left join \"days@{over}\" using ({key})");
+            days
+        })
+    }
 }
 
 /// A part's hours as one number, of those alone where the stretch is not the widest.
@@ -494,6 +534,13 @@ fn statistic(aggregate: Aggregate, hours: Option<Hours>) -> String {
         Aggregate::Max => format!("max(coalesce(max, p95, mean)){filter}"),
         Aggregate::Min => format!("min(coalesce(min, mean)){filter}"),
         Aggregate::Sum => format!("sum(sum){filter}"),
+        Aggregate::OffHoursIdle => {
+            let away = "(date_part('dow', hour) in (0, 6) or date_part('hour', hour) < 7 \
+                        or date_part('hour', hour) >= 19)";
+            let idle = "case when coalesce(max, p95, mean) = 0 then 1.0 \
+                        when coalesce(max, p95, mean) > 0 then 0.0 end";
+            format!("avg(case when {away} then {idle} end){filter}")
+        }
         Aggregate::Cv => {
             let level = "coalesce(mean, max)";
             format!("stddev_pop({level}){filter} / nullif(avg({level}){filter}, 0)")

@@ -195,6 +195,17 @@ pub(super) fn current(class: &str) -> Option<String> {
     in_family(target, size)
 }
 
+/// The class with all its CPU for itself in place of a burstable one.
+pub(super) fn fixed(class: &str) -> Option<String> {
+    let (family, size) = split(class)?;
+    let target = match family {
+        "t2" | "t3" => "m5",
+        "t4g" => "m6g",
+        _ => return None,
+    };
+    in_family(target, size).or_else(|| in_family(target, "large"))
+}
+
 /// GiB of memory of an Aurora capacity unit: Amazon Aurora User Guide, "Aurora Serverless v2
 /// capacity".
 const GIB_OF_AN_ACU: f64 = 2.0;
@@ -276,6 +287,9 @@ mod tests {
         assert_eq!(graviton("db.m6g.large"), None);
         assert_eq!(current("db.m4.large").as_deref(), Some("db.m5.large"));
         assert_eq!(current("db.m4.10xlarge"), None);
+        assert_eq!(fixed("db.t3.2xlarge").as_deref(), Some("db.m5.2xlarge"));
+        assert_eq!(fixed("db.t4g.micro").as_deref(), Some("db.m6g.large"));
+        assert_eq!(fixed("db.m5.large"), None);
         assert_eq!(current("db.t2.small").as_deref(), Some("db.t3.small"));
         assert!(is_old("db.x1.16xlarge") && !is_old("db.m5.large") && !is_old("db.serverless"));
     }

@@ -160,6 +160,14 @@ pub const FACTS: &[Fact] = &[
         says: |arguments| class_of(arguments, classes::current),
     },
     Fact {
+        name: "fixed_class",
+        arguments: &["instance_class"],
+        returns: FactType::Text,
+        doc: "The m5 or m6g class in place of a burstable one: of its size, `large` at least.",
+        source: "Amazon RDS User Guide, DB instance classes",
+        says: |arguments| class_of(arguments, classes::fixed),
+    },
+    Fact {
         name: "class_for_acu",
         arguments: &["acu"],
         returns: FactType::Text,
@@ -334,6 +342,27 @@ pub const SHORTHANDS: &[Shorthand] = &[
         sql: "(allocated_gib - free_storage_bytes_min / 1073741824)",
         unit: "GiB",
         doc: "The most of its storage that was in use.",
+    },
+    Shorthand {
+        kind: "rds_instances",
+        name: "target_gib",
+        parameters: &[],
+        sql: "(case when storage_type in ('io1', 'io2') \
+                then greatest(100, ceil(used_gib / 0.7), ceil(coalesce(iops, 0) / 50)) \
+              else greatest(20, ceil(used_gib / 0.7)) end)",
+        unit: "GiB",
+        doc: "Storage of which 70 % would be used, and not less than RDS makes: 20 GiB; 100 of io1 \
+              and io2, and a GiB for each 50 IOPS.",
+    },
+    Shorthand {
+        kind: "rds_instances",
+        name: "surplus_price_hour",
+        parameters: &[],
+        sql: "(((cpu_credits_used_sum - cpu_credits_full(instance_class)) / cpu_credits_used_hours \
+                - cpu_credits_an_hour(instance_class)) / 60 * price('rds.cpu-credit-vcpu-hour'))",
+        unit: "USD/h",
+        doc: "CPU credits used beyond those earned, by the hour; a full balance at the beginning is \
+              taken off, so at least that much.",
     },
     Shorthand {
         kind: "rds_instances",
