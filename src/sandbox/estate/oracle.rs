@@ -159,8 +159,14 @@ impl Oracle {
                     oracle.rds(&reader, instance, account.environment);
                 }
                 for snapshot in estate.rds_snapshots(account.id, region) {
+                    let instances = estate.rds_instances(account.id, region).iter();
+                    let clusters = estate.rds_clusters(account.id, region).iter();
+                    let mut sources =
+                        instances.map(|of| &of.meta).chain(clusters.map(|of| &of.meta));
+                    let gone = sources.all(|meta| meta.name != snapshot.source);
+                    let least = if gone { 30.0 } else { 90.0 };
                     let old = snapshot.snapshot_type == "manual"
-                        && reader.age(snapshot.meta.created) >= 90.0
+                        && reader.age(snapshot.meta.created) >= least
                         && !tagged(&snapshot.meta.tags, &["backup", "compliance"]);
                     oracle.say("rds-manual-snapshots", &snapshot.meta.name, Some(old));
                 }

@@ -656,6 +656,12 @@ impl Build {
                 tags: Vec::new(),
                 name,
             };
+            let role = if left_days <= 30.0 {
+                Role::Planted("rds-ri-expiring", "it ends within a month")
+            } else {
+                Role::Near("rds-ri-expiring", "it lasts for half a year more")
+            };
+            self.note(&meta, &meta.name, &[role]);
             self.reserved_charges(&meta, class, hourly);
             self.rds_reservations.push(RdsReservation {
                 offering_id: dice.of("offering").uuid(),

@@ -2,7 +2,7 @@
 
 use super::rds::{Aurora, Snapshot, Spec};
 use super::{Build, DEV, IRELAND, PARIS, PROD, Role, UAT, VIRGINIA};
-use crate::sandbox::estate::signal::Rhythm;
+use crate::sandbox::estate::signal::{Rhythm, Signal};
 
 impl Build {
     pub(super) fn rds(&mut self) {
@@ -241,6 +241,7 @@ impl Build {
                 class: "db.serverless",
                 members: 1,
                 serverless: Some((0.5, 8.0)),
+                acu: Some(Signal::new(0, Rhythm::Office, 0.5, 3.6)),
                 volume_gb: 45.0,
                 ios: (6e3, 4e3),
                 ..Aurora::healthy(UAT, "kyc-serverless-uat", "kyc")

@@ -326,7 +326,7 @@ impl Build {
             &[Role::Planted("aur-sv2-min-acu", "at its least capacity most of the day")],
         );
         self.aurora(
-            of("kyc-lookup-uat", (0.5, 64.0), Signal::new(0, Rhythm::Office, 0.8, 9.0)),
+            of("kyc-lookup-uat", (0.5, 64.0), Signal::new(0, Rhythm::Office, 0.8, 7.0)),
             &[Role::Planted("aur-sv2-max-acu", "64 ACU at most, a seventh of them used")],
         );
         self.aurora(

@@ -112,6 +112,9 @@ fn empty(request: &Request) -> Reply {
         "DescribeDBClusters" => "DBClusters",
         "DescribeDBSnapshots" => "DBSnapshots",
         "DescribeDBClusterSnapshots" => "DBClusterSnapshots",
+        "DescribeDBInstanceAutomatedBackups" => "DBInstanceAutomatedBackups",
+        "DescribeDBClusterAutomatedBackups" => "DBClusterAutomatedBackups",
+        "DescribeDBMajorEngineVersions" => "DBMajorEngineVersions",
         "DescribeReservedDBInstances" => "ReservedDBInstances",
         other => panic!("{other}"),
     };
@@ -186,9 +189,14 @@ async fn instances_and_clusters_are_listed_over_all_pages_without_other_services
         "engine": "postgres",
         "engine_lifecycle_support": "open-source-rds-extended-support",
         "engine_version": "15.4",
+        "extended_support_from": "2028-03-01T00:00:00Z",
+        "extended_support_until": "2031-03-01T00:00:00Z",
+        "extended_support_year_3_from": "2030-03-01T00:00:00Z",
         "instance_class": "db.m5.large",
         "iops": "3000",
         "license_model": "postgresql-license",
+        "log_bytes_never_expiring": "0",
+        "log_exports": "",
         "max_allocated_gib": "1000",
         "multi_az": "true",
         "performance_insights": "true",
@@ -199,15 +207,20 @@ async fn instances_and_clusters_are_listed_over_all_pages_without_other_services
       },
       {
         "engine": "postgres",
+        "log_bytes_never_expiring": "0",
+        "log_exports": "",
         "replica_of": "ledger",
         "replicas": "0"
       },
       {
         "allocated_gib": "1",
         "cluster_id": "risk",
+        "cluster_readers": "1",
         "engine": "aurora-postgresql",
         "instance_class": "db.serverless",
         "is_writer": "true",
+        "log_bytes_never_expiring": "0",
+        "log_exports": "",
         "performance_insights": "false",
         "replicas": "0",
         "storage_type": "aurora"
@@ -215,21 +228,27 @@ async fn instances_and_clusters_are_listed_over_all_pages_without_other_services
       {
         "allocated_gib": "1",
         "cluster_id": "risk",
+        "cluster_readers": "1",
         "engine": "aurora-postgresql",
         "instance_class": "db.serverless",
         "is_writer": "false",
+        "log_bytes_never_expiring": "0",
+        "log_exports": "",
         "performance_insights": "false",
         "replicas": "0",
         "storage_type": "aurora"
       },
       {
+        "autoscaled_members": "0",
         "backtrack_seconds": "0",
         "backup_retention_days": "7",
         "engine": "aurora-postgresql",
         "engine_mode": "provisioned",
         "engine_version": "15.4",
         "members": "2",
+        "provisioned_classes": "",
         "serverless_max_acu": "16",
+        "serverless_members": "2",
         "serverless_min_acu": "0.5",
         "storage_change_allowed_at": "2026-04-01T00:00:00Z",
         "storage_type": "aurora"
@@ -238,7 +257,7 @@ async fn instances_and_clusters_are_listed_over_all_pages_without_other_services
     "#);
 }
 
-const SERVICE_KINDS: usize = 4;
+const SERVICE_KINDS: usize = 5;
 
 #[tokio::test]
 async fn snapshots_of_all_types_are_listed_and_names_may_be_shared() {
@@ -327,6 +346,7 @@ async fn snapshots_of_all_types_are_listed_and_names_may_be_shared() {
           "engine": "postgres",
           "of": "instance",
           "snapshot_type": "manual",
+          "source_exists": "false",
           "source_id": "ledger"
         }
       ],
@@ -338,6 +358,7 @@ async fn snapshots_of_all_types_are_listed_and_names_may_be_shared() {
           "engine": "aurora-mysql",
           "of": "cluster",
           "snapshot_type": "manual",
+          "source_exists": "false",
           "source_id": "risk"
         }
       ],
@@ -357,6 +378,7 @@ async fn snapshots_of_all_types_are_listed_and_names_may_be_shared() {
           "engine": "aurora-mysql",
           "of": "cluster",
           "snapshot_type": "manual",
+          "source_exists": "false",
           "source_id": "risk"
         }
       ]
@@ -403,7 +425,7 @@ async fn reserved_instances_are_listed_with_their_tags_and_prices() {
     let inventory = list(&scope, now()).await.unwrap();
     assert_eq!(gaps(&inventory), []);
     assert_eq!(fake::tag(&inventory.resources[0], "team"), Some("ledger"));
-    assert_eq!(asked.iam_actions(), fake::granted(&super::super::SERVICE));
+    assert_eq!(asked.count("ListTagsForResource"), 1);
     assert_json_snapshot!(known(&inventory.resources[0]), @r#"
     {
       "ends_at": "2026-09-01T00:00:00Z",
@@ -418,6 +440,152 @@ async fn reserved_instances_are_listed_with_their_tags_and_prices() {
     "#);
 }
 
+/// What a database is told by its cluster, its log groups, the calendar of Extended Support.
+fn everything(request: &Request) -> Reply {
+    let exports = |log: &str| format!("<member>{log}</member>");
+    match request.operation.as_str() {
+        "DescribeDBInstances" => page(
+            request,
+            "DBInstances",
+            &["risk-1", "risk-2", "application-autoscaling-5f"].map(|id| {
+                let class = if id == "risk-1" { "db.r6g.large" } else { "db.serverless" };
+                instance(
+                    id,
+                    "aurora-postgresql",
+                    &[
+                        ("DBInstanceClass", class),
+                        ("DBClusterIdentifier", "risk"),
+                        ("EngineVersion", "13.9"),
+                        ("PromotionTier", "1"),
+                        ("DatabaseInsightsMode", "advanced"),
+                        ("EnabledCloudwatchLogsExports", &exports("instance")),
+                    ],
+                )
+            }),
+            "",
+        ),
+        "DescribeDBClusters" => {
+            let members: String =
+                [("risk-1", "true"), ("risk-2", "false"), ("application-autoscaling-5f", "false")]
+                    .iter()
+                    .map(|(id, is_writer)| {
+                        let fields = [("DBInstanceIdentifier", *id), ("IsClusterWriter", *is_writer)];
+                        element("DBClusterMember", &fields)
+                    })
+                    .collect();
+            let fields = [
+                ("DBClusterIdentifier", "risk"),
+                ("Engine", "aurora-postgresql"),
+                ("DBClusterMembers", &members),
+                ("EnabledCloudwatchLogsExports", &exports("postgresql")),
+            ];
+            page(request, "DBClusters", &[element("DBCluster", &fields)], "")
+        }
+        "DescribeLogGroups" => Reply::json(serde_json::json!({ "logGroups": [
+            { "logGroupName": "/aws/rds/cluster/risk/postgresql", "storedBytes": 5,
+              "creationTime": 1_700_000_000_000_i64 },
+            { "logGroupName": "/aws/rds/cluster/risk-old/postgresql", "storedBytes": 50 },
+            { "logGroupName": "/aws/rds/instance/risk-1/instance", "storedBytes": 7,
+              "creationTime": 1_710_000_000_000_i64 },
+            { "logGroupName": "/aws/rds/instance/risk-2/instance", "storedBytes": 9,
+              "retentionInDays": 30 },
+        ] })),
+        "DescribeDBMajorEngineVersions" => {
+            let lifecycles = element(
+                "SupportedEngineLifecycle",
+                &[
+                    ("LifecycleSupportName", "open-source-rds-extended-support"),
+                    ("LifecycleSupportStartDate", "2026-04-01T00:00:00Z"),
+                    ("LifecycleSupportEndDate", "2029-03-31T00:00:00Z"),
+                ],
+            );
+            let version = element(
+                "DBMajorEngineVersion",
+                &[
+                    ("Engine", "aurora-postgresql"),
+                    ("MajorEngineVersion", "13"),
+                    ("SupportedEngineLifecycles", &lifecycles),
+                ],
+            );
+            page(request, "DBMajorEngineVersions", &[version], "")
+        }
+        "DescribeDBInstanceAutomatedBackups" => {
+            let fields = [
+                ("DbiResourceId", "db-GONE"),
+                ("DBInstanceIdentifier", "ledger-2022"),
+                ("Status", "retained"),
+                ("Engine", "postgres"),
+                ("AllocatedStorage", "300"),
+                ("BackupRetentionPeriod", "35"),
+                ("RestoreWindow", "<LatestTime>2026-02-01T00:00:00Z</LatestTime>"),
+                ("TagList", TAG),
+            ];
+            let backup = element("DBInstanceAutomatedBackup", &fields);
+            page(request, "DBInstanceAutomatedBackups", &[backup], "")
+        }
+        "DescribeDBClusterAutomatedBackups" => {
+            let fields = [
+                ("DbClusterResourceId", "cluster-HERE"),
+                ("DBClusterIdentifier", "risk"),
+                ("Status", "active"),
+                ("Engine", "aurora-postgresql"),
+            ];
+            let graph = element("DBClusterAutomatedBackup", &[("Engine", "neptune")]);
+            let backup = element("DBClusterAutomatedBackup", &fields);
+            page(request, "DBClusterAutomatedBackups", &[graph, backup], "")
+        }
+        "DescribeReservedDBInstances" => {
+            let fields = [("ReservedDBInstanceId", "ri"), ("ReservedDBInstanceArn", "arn:ri")];
+            page(request, "ReservedDBInstances", &[element("ReservedDBInstance", &fields)], "")
+        }
+        "ListTagsForResource" => page(request, "TagList", &[], ""),
+        _ => empty(request),
+    }
+}
+
+#[tokio::test]
+async fn databases_know_their_cluster_their_logs_and_the_end_of_their_version() {
+    let (scope, asked) = fake::scope(everything).await;
+    let inventory = list(&scope, now()).await.unwrap();
+    assert_eq!(gaps(&inventory), []);
+    assert_eq!(asked.iam_actions(), fake::granted(&super::super::SERVICE));
+    let shown: Vec<_> = inventory
+        .resources
+        .iter()
+        .filter(|resource| resource.kind != &RdsReservation::KIND)
+        .map(|resource| (resource.id.as_str(), resource.state.as_deref(), known(resource)))
+        .collect();
+    assert_json_snapshot!(shown);
+}
+
+#[tokio::test]
+async fn what_may_not_be_asked_beside_the_lists_is_unknown_and_the_calendar_is_the_kept_one() {
+    let (scope, _) = fake::scope(|request| match request.operation.as_str() {
+        "DescribeDBMajorEngineVersions" | "DescribeDBInstanceAutomatedBackups" => {
+            Reply::query_error(403, "AccessDenied")
+        }
+        "DescribeLogGroups" => Reply::json_error(400, "AccessDeniedException"),
+        _ => everything(request),
+    })
+    .await;
+    let inventory = list(&scope, now()).await.unwrap();
+    let operations: Vec<_> = inventory.gaps.iter().map(|gap| gap.operation).collect();
+    assert_eq!(
+        operations,
+        [
+            "rds:DescribeDBMajorEngineVersions",
+            "logs:DescribeLogGroups",
+            "rds:DescribeDBInstanceAutomatedBackups",
+        ]
+    );
+    assert!(!inventory.listed.contains(&&RdsBackup::KIND));
+    let writer = inventory.of(&RdsInstance::KIND).find(|of| of.id == "risk-1").unwrap();
+    let details = known(writer);
+    assert_eq!(details.get("log_exports").map(String::as_str), Some("instance,postgresql"));
+    assert_eq!(details.get("log_bytes_never_expiring"), None);
+    assert_eq!(details["extended_support_from"], "2026-03-01T00:00:00Z");
+}
+
 #[tokio::test]
 async fn a_kind_that_cannot_be_listed_is_missing_and_hides_no_other() {
     let (scope, _) = fake::scope(|request| match request.operation.as_str() {
@@ -428,7 +596,7 @@ async fn a_kind_that_cannot_be_listed_is_missing_and_hides_no_other() {
     })
     .await;
     let inventory = list(&scope, now()).await.unwrap();
-    assert_eq!(inventory.listed, [&RdsInstance::KIND, &RdsReservation::KIND]);
+    assert_eq!(inventory.listed, [&RdsInstance::KIND, &RdsBackup::KIND, &RdsReservation::KIND]);
     assert_eq!(
         gaps(&inventory),
         [
