@@ -295,7 +295,7 @@ pub const SHORTHANDS: &[Shorthand] = &[
         name: "class_price_hour",
         parameters: &["class"],
         sql: "price('rds.' || price_engine(engine) \
-              || case when storage_type = 'aurora-iopt1' then '-iopt.' else '.' end || class)",
+              || case when storage_type = 'aurora-iopt1' then '-io-optimized.' else '.' end || class)",
         unit: "USD/h",
         doc: "An hour of a class in one zone, with the instance's engine and kind of storage.",
     },
@@ -404,7 +404,7 @@ pub const SHORTHANDS: &[Shorthand] = &[
         kind: "rds_clusters",
         name: "io_optimized_price_month",
         parameters: &[],
-        sql: "(hours_per_month * (price_sum('rds.aurora-iopt.', provisioned_classes) \
+        sql: "(hours_per_month * (price_sum('rds.aurora-io-optimized.', provisioned_classes) \
                 + serverless_acu * price('aurora.io-optimized-acu-hour')) \
               + volume_bytes_mean / 1073741824 * price('aurora.io-optimized-storage-gib-month'))",
         unit: "USD/month",
@@ -423,7 +423,7 @@ pub const SHORTHANDS: &[Shorthand] = &[
         kind: "rds_clusters",
         name: "class_price_hour",
         parameters: &["class"],
-        sql: "price(case when storage_type = 'aurora-iopt1' then 'rds.aurora-iopt.' \
+        sql: "price(case when storage_type = 'aurora-iopt1' then 'rds.aurora-io-optimized.' \
               else 'rds.aurora.' end || class)",
         unit: "USD/h",
         doc: "An hour of a provisioned class, with the cluster's kind of storage.",
