@@ -1,6 +1,8 @@
 //! Facts about a service that AWS's APIs do not tell: sizes, limits, successors. Rules call them as
 //! functions, and name them by the words written here.
 
+use crate::model::Kind;
+
 use super::{emr, lambda, msk, rds, s3};
 
 /// What a fact is about, or says. Numbers are doubles: facts are no money.
@@ -61,6 +63,26 @@ pub struct Shorthand {
     pub doc: &'static str,
 }
 
+/// A sum over a table of the same region, of all watched accounts: what stands beside a resource. Its
+/// value is null where that table was not read of every account whose resources are judged.
+#[derive(Debug)]
+pub struct Pool {
+    /// Table of the kind that it is a word of.
+    pub kind: &'static str,
+    pub name: &'static str,
+    /// What a resource shares with those that are added up: SQL over its own columns; null shares
+    /// nothing.
+    pub key: &'static str,
+    /// Table of what is added up, and the same key over its columns.
+    pub from: &'static Kind,
+    pub from_key: &'static str,
+    /// Which of its rows count, and for how much.
+    pub filter: &'static str,
+    pub value: &'static str,
+    pub unit: &'static str,
+    pub doc: &'static str,
+}
+
 /// How many parts of a resource a metric must have data of: SQL over the kind's own columns. With
 /// fewer, the resource's value is unknown.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +117,11 @@ pub fn shorthands(kind: &str) -> impl Iterator<Item = &'static Shorthand> {
     .into_iter()
     .flatten()
     .filter(move |shorthand| shorthand.kind == kind)
+}
+
+/// The pools of a kind.
+pub fn pools(kind: &str) -> impl Iterator<Item = &'static Pool> {
+    rds::pools::POOLS.iter().filter(move |pool| pool.kind == kind)
 }
 
 /// How many parts a metric of a kind must have, where that is known.

@@ -88,7 +88,7 @@ pub fn schema(kind: &'static Kind, inputs: &BTreeMap<String, Input>) -> SchemaRe
             Input::Measure { measure, .. } if measure.aggregate == Aggregate::Hours => {
                 DataType::Int64
             }
-            Input::Measure { .. } => DataType::Float64,
+            Input::Measure { .. } | Input::Pool(_) => DataType::Float64,
             Input::Covered(..) => DataType::Boolean,
         };
         fields.push(Field::new(name, of, true));

@@ -8,7 +8,7 @@ use super::pack::Pack;
 use super::rule::{Rule, one_line};
 use super::unbuilt::UNBUILT;
 use crate::model::finding::Level;
-use crate::services::facts::{Fact, facts, shorthands};
+use crate::services::facts::{Fact, facts, pools, shorthands};
 use crate::services::terraform::attribute_names;
 use crate::services::{Empty, SERVICES};
 
@@ -203,6 +203,10 @@ fn words(text: &mut String) {
             let attributes = attribute_names(kind.table);
             if !attributes.is_empty() {
                 terraform.push((kind.table, attributes));
+            }
+            for pool in pools(kind.table) {
+                let _ =
+                    writeln!(text, "| `{}` | {} | {} |", pool.name, pool.unit, one_line(pool.doc));
             }
             for shorthand in shorthands(kind.table) {
                 let name = if shorthand.parameters.is_empty() {

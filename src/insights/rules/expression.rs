@@ -17,7 +17,7 @@ use super::language::{self, Aggregate, Measure, Name, Stretch};
 use crate::insights::prices::PriceBook;
 use crate::model::Kind;
 use crate::model::time::Span;
-use crate::services::facts::Shorthand;
+use crate::services::facts::{Pool, Shorthand};
 use crate::services::{Across, Cadence, Empty};
 use crate::yaml::nearest;
 
@@ -28,6 +28,8 @@ pub enum Input {
     Column(&'static str),
     /// What was measured of the whole resource, or of one part.
     Measure { measure: Measure, part: Option<String> },
+    /// What stands beside the resource.
+    Pool(&'static Pool),
     /// Whether silence over a stretch means zero: the service's usage of that cadence was read all
     /// along.
     Covered(Stretch, Cadence),
@@ -363,6 +365,11 @@ impl Checker<'_> {
                 Some(Expr::Identifier(quoted(column.name)))
             }
             Some(Name::Measure(measure)) => Some(self.measure(measure, None, name)),
+            Some(Name::Pool(pool)) => {
+                self.inputs.insert(pool.name.to_owned(), Input::Pool(pool));
+                self.written.insert(pool.name.to_owned(), pool.name.to_owned());
+                Some(Expr::Identifier(quoted(pool.name)))
+            }
             Some(Name::Shorthand(shorthand)) => {
                 let message = format!("`{}` needs its arguments in brackets", shorthand.name);
                 self.mistake(name.span, message);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::model::time::Span;
 use crate::model::{Column, Kind, Type};
-use crate::services::facts::{Fact, Shorthand, facts, shorthands};
+use crate::services::facts::{Fact, Pool, Shorthand, facts, pools, shorthands};
 use crate::services::{Metric, Period, service};
 
 /// How the hours of a window become one number: `cpu_percent_p95`.
@@ -211,6 +211,7 @@ pub enum Name {
     /// A column of the inventory.
     Column(Column),
     Measure(Measure),
+    Pool(&'static Pool),
     Shorthand(&'static Shorthand),
     Constant(Constant),
 }
@@ -279,6 +280,9 @@ pub fn resolve(kind: &'static Kind, window: Span, name: &str) -> Option<Name> {
     if let Some(column) = columns(kind).find(|column| column.name == name) {
         return Some(Name::Column(column));
     }
+    if let Some(pool) = pools(kind.table).find(|pool| pool.name == name) {
+        return Some(Name::Pool(pool));
+    }
     measure(kind, window, name).map(Name::Measure)
 }
 
@@ -324,6 +328,7 @@ pub fn names(kind: &'static Kind) -> Vec<String> {
     names.extend(metrics(kind).flat_map(|metric| {
         Aggregate::ALL.iter().map(|aggregate| format!("{}_{}", metric.field, aggregate.as_str()))
     }));
+    names.extend(pools(kind.table).map(|pool| pool.name.to_owned()));
     names.extend(Constant::ALL.iter().map(|(name, ..)| (*name).to_owned()));
     names.push(AGE_DAYS.name.to_owned());
     names.extend(
@@ -461,6 +466,7 @@ pub fn unit(kind: &'static Kind, window: Span, name: &str) -> &'static str {
         Some(Name::Column(column)) if column.kind == Type::Money => "USD",
         Some(Name::Column(column)) => column.unit,
         Some(Name::Measure(measure)) => measure.unit(),
+        Some(Name::Pool(pool)) => pool.unit,
         Some(Name::Shorthand(shorthand)) => shorthand.unit,
         Some(Name::Constant(_)) | None => "",
     }
@@ -475,6 +481,7 @@ mod tests {
         match resolve(&MskCluster::KIND, Span::days(14), name) {
             Some(Name::Column(column)) => column.name.to_owned(),
             Some(Name::Measure(measure)) => measure.column(),
+            Some(Name::Pool(pool)) => pool.name.to_owned(),
             Some(Name::Shorthand(shorthand)) => shorthand.sql.to_owned(),
             Some(Name::Constant(constant)) => constant.sql(Span::days(14)),
             None => "nothing".to_owned(),

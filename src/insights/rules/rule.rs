@@ -400,7 +400,7 @@ fn cells(
         };
         let known = match language::resolve(kind, window, name) {
             Some(language::Name::Measure(_)) => true,
-            Some(language::Name::Column(_)) => !is_part,
+            Some(language::Name::Column(_) | language::Name::Pool(_)) => !is_part,
             Some(language::Name::Shorthand(shorthand)) => shorthand.name == language::AGE_DAYS.name,
             _ => false,
         };

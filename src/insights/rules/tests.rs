@@ -1,5 +1,6 @@
 //! The engine over tables in memory, and the pack that centime carries.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
@@ -19,7 +20,9 @@ use crate::model::terraform::StateResource;
 use crate::model::time::{Hour, start_of};
 use crate::model::usage::{Cadence, usage_table};
 use crate::model::{Day, Kind, Table};
-use crate::services::{msk::MskCluster, s3::S3Bucket};
+use crate::services::msk::MskCluster;
+use crate::services::rds::{RdsInstance, RdsReservation};
+use crate::services::s3::S3Bucket;
 
 const NOW: &str = "2026-05-20T15:30:00Z";
 const DAY: &str = "2026-05-20";
@@ -247,6 +250,74 @@ async fn days_and_the_hours_outside_work_have_measures_of_their_own() {
     assert!(holds("connections_off_hours_idle = 0.5", &usage).await);
     assert!(holds("connections_off_hours_idle_24h = 1", &usage).await);
     assert!(holds("connections_p50 = 1.5 and connections_p25 = 1", &usage).await);
+}
+
+/// A row of RDS in an account.
+fn of_rds(table: &'static str, account: &'static str, id: &'static str, more: Row) -> Row {
+    let mut row = vec![
+        ("account", Cell::Text(account)),
+        ("region", Cell::Text("us-east-1")),
+        ("kind", Cell::Text(table)),
+        ("service", Cell::Text("rds")),
+        ("day", Cell::Day(day(DAY))),
+        ("resource_id", Cell::Text(id)),
+        ("name", Cell::Text(id)),
+        ("tags", Cell::Text("{}")),
+    ];
+    row.extend(more);
+    row
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_resource_is_summed_over_the_accounts_that_were_all_read() {
+    const ONE: &str = "111111111111";
+    const OTHER: &str = "222222222222";
+    let instance = |account, id, class, state| {
+        let more = vec![
+            ("state", Cell::Text(state)),
+            ("engine", Cell::Text("postgres")),
+            ("instance_class", Cell::Text(class)),
+        ];
+        of_rds("rds_instances", account, id, more)
+    };
+    let reservation = of_rds(
+        "rds_reservations",
+        ONE,
+        "ri",
+        vec![
+            ("state", Cell::Text("active")),
+            ("product", Cell::Text("postgresql")),
+            ("instance_class", Cell::Text("db.r6g.xlarge")),
+            ("instances", Cell::Int(2)),
+        ],
+    );
+    let instances = [
+        instance(ONE, "a", "db.r6g.2xlarge", "available"),
+        instance(OTHER, "b", "db.r6g.large", "available"),
+        instance(OTHER, "c", "db.r6g.large", "stopped"),
+        instance(OTHER, "d", "db.m6g.large", "available"),
+    ];
+    let tables = lake(&RdsInstance::KIND, &instances, &[]);
+    let kept = batch(&RdsReservation::KIND.table(), &[reservation]);
+    tables.register_batch("rds_reservations", kept).unwrap();
+    let of = |kind: &str, accounts: &[&str]| -> BTreeSet<_> {
+        let read = |account: &&str| {
+            ((*account).to_owned(), "us-east-1".to_owned(), kind.to_owned(), day(DAY))
+        };
+        accounts.iter().map(read).collect()
+    };
+    let pack = pack_of(
+        "id: a-rule\ntitle: t\nwhy: w\naction: do\nsources: []\non: rds_reservations\n\
+         when: running_larges = 5 and reserved_larges = 4\n\
+         evidence: []\nrisk: low\neffort: low\nsaving: 0\n",
+    );
+    let mut reads = Reads { inventory: of("rds_instances", &[ONE, OTHER]), usage: BTreeSet::new() };
+    reads.inventory.extend(of("rds_reservations", &[ONE, OTHER]));
+    assert_eq!(counts(&pack, &tables, Some(&reads)).await, (1, 0, 0));
+    // An account whose instances could not be listed may be the one that uses it.
+    reads.inventory.retain(|(account, _, kind, _)| account == ONE || kind != "rds_instances");
+    assert_eq!(counts(&pack, &tables, Some(&reads)).await, (0, 0, 1));
+    assert_eq!(counts(&pack, &tables, None).await, (0, 0, 1));
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use super::language::{self, Aggregate, Measure, Stretch};
 use crate::insights::ownership::Owners;
 use crate::model::time::{Hour, Span, day_of, days, start_of};
 use crate::model::{Day, Kind};
-use crate::services::facts::part_count;
+use crate::services::facts::{Pool, part_count};
 use crate::services::{Across, Cadence};
 
 /// Days after which an inventory is too old to be judged, where nobody tells what was read.
@@ -294,6 +294,14 @@ pub fn query(
             format!("{value} as \"{name}\"")
         }));
     }
+    for pool in inputs.values().filter_map(|input| match input {
+        Input::Pool(pool) => Some(*pool),
+        _ => None,
+    }) {
+        let (value, beside) = pooled(kind, pool, scene);
+        select.push(format!("{value} as \"{}\"", pool.name));
+        join.push_str(&beside);
+    }
     let Newest { filter, join: newest_join, with: newest_with } = newest;
     let with = match (with.is_empty(), newest_with.is_empty()) {
         (_, true) => with,
@@ -308,6 +316,47 @@ pub fn query(
         kind.table,
         instant(scene.now)
     ))
+}
+
+/// A pool's value, and the join that it needs. Without knowing what was read, none can be summed: an
+/// account that is missing would make it too small.
+fn pooled(kind: &Kind, pool: &Pool, scene: &Scene<'_>) -> (String, String) {
+    let nothing = || ("cast(null as double)".to_owned(), String::new());
+    let Some(reads) = scene.reads else { return nothing() };
+    let Some(Newest { filter, .. }) = newest(pool.from, scene) else { return nothing() };
+    let accounts = |table: &str| {
+        let mut accounts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (account, region, known, day) in &reads.inventory {
+            if known == table && *day <= scene.day {
+                accounts.entry(region).or_default().insert(account);
+            }
+        }
+        accounts
+    };
+    let (judged, summed) = (accounts(kind.table), accounts(pool.from.table));
+    let whole: Vec<String> = judged
+        .iter()
+        .filter(|(region, accounts)| {
+            summed.get(*region).is_some_and(|summed| accounts.is_subset(summed))
+        })
+        .map(|(region, _)| literal(region))
+        .collect();
+    if whole.is_empty() {
+        return nothing();
+    }
+    let Pool { name, key, from, from_key, filter: counts, value, .. } = pool;
+    let beside = format!(
+        " left join (select region as pool_region, {from_key} as pool_key, sum({value}) as total \
+         from {} r where ({filter}) and ({counts}) group by region, {from_key}) \"pool {name}\" \
+         on \"pool {name}\".pool_region = r.region and \"pool {name}\".pool_key = ({key})",
+        from.table
+    );
+    let value = format!(
+        "case when r.region in ({}) and ({key}) is not null \
+         then coalesce(\"pool {name}\".total, 0.0) end",
+        whole.join(", ")
+    );
+    (value, beside)
 }
 
 /// How the newest inventory of each account and region is found.

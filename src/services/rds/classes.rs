@@ -222,7 +222,10 @@ mod tests {
 
     #[test]
     fn every_class_that_can_shrink_has_a_size_and_a_throughput() {
-        for family in ["t3", "t4g", "m4", "r4", "m5", "r5", "m6g", "r6g", "m6i", "r6i", "m7g", "r7g", "m7i", "r7i", "m8g", "r8g"] {
+        for family in [
+            "t3", "t4g", "m4", "r4", "m5", "r5", "m6g", "r6g", "m6i", "r6i", "m7g", "r7g", "m7i",
+            "r7i", "m8g", "r8g",
+        ] {
             let mut before = (0.0, 0.0, 0.0);
             for size in sizes(family) {
                 let class = format!("db.{family}.{size}");

@@ -59,8 +59,7 @@ fn runs_on_graviton(engine: &str, version: &str) -> Option<bool> {
     (!numbers.is_empty()).then(|| numbers.as_slice() >= least)
 }
 
-const CLASS_GUIDE: &str =
-    "Amazon RDS User Guide, hardware specifications for DB instance classes";
+const CLASS_GUIDE: &str = "Amazon RDS User Guide, hardware specifications for DB instance classes";
 const VOLUME_LIMITS: &str =
     "Amazon EC2, DescribeInstanceTypes: EbsOptimizedInfo, as moto 5.2 carries its dump";
 const STORAGE_GUIDE: &str = "Amazon RDS User Guide, Amazon RDS DB instance storage";
@@ -173,9 +172,7 @@ pub const FACTS: &[Fact] = &[
         returns: FactType::Text,
         doc: "The smallest r6g class with the memory of so many Aurora capacity units, 2 GiB each.",
         source: "Amazon Aurora User Guide, Aurora Serverless v2 capacity",
-        says: |arguments| {
-            classes::for_acu(arguments.first()?.number()?).map(FactValue::Text)
-        },
+        says: |arguments| classes::for_acu(arguments.first()?.number()?).map(FactValue::Text),
     },
     Fact {
         name: "baseline_percent",

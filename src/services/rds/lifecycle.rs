@@ -73,11 +73,8 @@ pub(super) fn kept() -> Calendar {
         .iter()
         .map(|(engine, major, from, last)| {
             let until = start_of(*last + 1.day());
-            let extended = Extended {
-                from: start_of(*from),
-                year_3_from: year_3(engine, *from),
-                until,
-            };
+            let extended =
+                Extended { from: start_of(*from), year_3_from: year_3(engine, *from), until };
             (((*engine).to_owned(), (*major).to_owned()), extended)
         })
         .collect()

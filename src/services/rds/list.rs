@@ -41,12 +41,14 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
         log_groups: log_groups(scope, &instances, &clusters, &mut inventory).await,
     };
     let sources = snapshots::Sources {
-        instances: instances.as_ref().ok().map(|all| {
-            all.iter().filter_map(|of| of.db_instance_identifier.clone()).collect()
-        }),
-        clusters: clusters.as_ref().ok().map(|all| {
-            all.iter().filter_map(|of| of.db_cluster_identifier.clone()).collect()
-        }),
+        instances: instances
+            .as_ref()
+            .ok()
+            .map(|all| all.iter().filter_map(|of| of.db_instance_identifier.clone()).collect()),
+        clusters: clusters
+            .as_ref()
+            .ok()
+            .map(|all| all.iter().filter_map(|of| of.db_cluster_identifier.clone()).collect()),
     };
     let classes: Option<BTreeMap<String, String>> = instances.as_ref().ok().map(|instances| {
         let class = |instance: &DbInstance| {
@@ -54,8 +56,9 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
         };
         instances.iter().filter_map(class).collect()
     });
-    let listed_instances = instances
-        .map(|instances| instances.iter().map(|each| of_instance(scope, each, &known).into()).collect());
+    let listed_instances = instances.map(|instances| {
+        instances.iter().map(|each| of_instance(scope, each, &known).into()).collect()
+    });
     inventory.add(&RdsInstance::KIND, listed_instances);
     let listed_clusters = clusters.map(|clusters| {
         clusters.iter().map(|each| of_cluster(scope, each, classes.as_ref()).into()).collect()
@@ -86,7 +89,11 @@ struct Membership<'a> {
 
 /// The calendar of Extended Support, asked for where there are instances. A region that does not tell
 /// it has the one that centime carries.
-async fn calendar(client: &Client, instances: &[DbInstance], inventory: &mut Inventory) -> Calendar {
+async fn calendar(
+    client: &Client,
+    instances: &[DbInstance],
+    inventory: &mut Inventory,
+) -> Calendar {
     let kept = lifecycle::kept();
     if instances.is_empty() {
         return kept;
@@ -165,7 +172,9 @@ fn of_instance(scope: &Scope, instance: &DbInstance, known: &Known<'_>) -> Resou
         instance
             .enabled_cloudwatch_logs_exports()
             .iter()
-            .chain(of_cluster.into_iter().flat_map(|of| of.cluster.enabled_cloudwatch_logs_exports()))
+            .chain(
+                of_cluster.into_iter().flat_map(|of| of.cluster.enabled_cloudwatch_logs_exports()),
+            )
             .map(String::as_str),
     );
     let mut groups = vec![format!("/aws/rds/instance/{id}/")];

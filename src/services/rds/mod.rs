@@ -6,6 +6,7 @@ pub mod facts;
 mod lifecycle;
 mod list;
 mod logs;
+pub mod pools;
 mod reservations;
 mod snapshots;
 

@@ -40,13 +40,15 @@ pub(super) async fn list(
     let answer = answer.map_err(list_failed(CLUSTER_SNAPSHOTS))?;
     let taken: HashSet<String> = resources.iter().map(|snapshot| snapshot.id.clone()).collect();
     let kept = answer.iter().filter(|snapshot| is_rds(snapshot.engine()));
-    resources.extend(kept.map(|snapshot| of_cluster(scope, snapshot, sources)).map(|mut snapshot| {
-        // Instances' and clusters' snapshots are named apart, and may bear the same name.
-        if taken.contains(&snapshot.id) {
-            snapshot.id = format!("cluster-snapshot:{}", snapshot.id);
-        }
-        snapshot
-    }));
+    resources.extend(kept.map(|snapshot| of_cluster(scope, snapshot, sources)).map(
+        |mut snapshot| {
+            // Instances' and clusters' snapshots are named apart, and may bear the same name.
+            if taken.contains(&snapshot.id) {
+                snapshot.id = format!("cluster-snapshot:{}", snapshot.id);
+            }
+            snapshot
+        },
+    ));
     Ok(resources.into_iter().map(Found::from).collect())
 }
 

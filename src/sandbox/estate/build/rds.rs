@@ -427,9 +427,8 @@ impl Build {
         self.aurora_charges(&meta, &spec);
         let seed = |what: &str| dice.of(what).bits();
         let gauge = |name, signal| Series::gauge(name, Level::Whole, signal);
-        let ios = |what: &str, high: f64| {
-            Signal::new(seed(what), Rhythm::Customers, high * 0.16, high)
-        };
+        let ios =
+            |what: &str, high: f64| Signal::new(seed(what), Rhythm::Customers, high * 0.16, high);
         let volume =
             Signal::flat(seed("volume"), spec.volume_gb * GIB).growing(0.3, self.anchor_hour());
         let mut series = vec![
@@ -519,8 +518,7 @@ impl Build {
         );
         load.since = meta.created.as_second() + 1_200;
         if let Some((min, max)) = spec.serverless {
-            let acu =
-                Signal { ceiling: max, ..spec.acu_signal(dice.of("acu").bits(), min, max) };
+            let acu = Signal { ceiling: max, ..spec.acu_signal(dice.of("acu").bits(), min, max) };
             load.series.push(Series::gauge("ServerlessDatabaseCapacity", Level::Whole, acu));
             let share = Series::affine("ACUUtilization", Level::Whole, acu, 0.0, 100.0 / max);
             load.series.push(share);
@@ -661,7 +659,8 @@ impl Build {
             } else {
                 Role::Near("rds-ri-expiring", "it lasts for half a year more")
             };
-            self.note(&meta, &meta.name, &[role]);
+            let used = Role::Near("rds-ri-underused", "what it is for runs");
+            self.note(&meta, &meta.name, &[role, used]);
             self.reserved_charges(&meta, class, hourly);
             self.rds_reservations.push(RdsReservation {
                 offering_id: dice.of("offering").uuid(),

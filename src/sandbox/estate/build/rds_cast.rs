@@ -15,6 +15,7 @@ impl Build {
         self.rds_savings();
         self.rds_snapshots();
         self.rds_reserved();
+        self.rds_covered();
     }
 
     fn rds_idle(&mut self) {

@@ -1,15 +1,43 @@
 //! Databases and clusters that could cost less, one for each rule that needs one of its own, and beside
 //! each one that is as it should be.
 
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+
 use super::rds::{Aurora, Snapshot, Spec};
-use super::{Build, DEV, PROD, Role, UAT, VIRGINIA};
+use super::{Build, DEV, PARIS, PROD, Role, UAT, VIRGINIA};
 use crate::sandbox::estate::dice::UPPER;
-use crate::sandbox::estate::model::{Account, Meta, RdsBackup};
+use crate::sandbox::estate::model::{Account, Meta, RdsBackup, RdsReservation};
 use crate::sandbox::estate::signal::{Rhythm, Signal};
 
 /// Prices are best known in Northern Virginia.
 fn healthy<'a>(account: Account, name: &'a str, team: &'a str) -> Spec<'a> {
     Spec::healthy(account, VIRGINIA, name, team)
+}
+
+/// The family that nobody has reserved.
+const UNRESERVED: &str = "db.r7g.large";
+
+/// A class as so many of the large one of its family; none for serverless.
+fn as_large(class: &str) -> Option<(&'static str, f64)> {
+    let larges = [
+        "db.m4.large",
+        "db.m5.large",
+        "db.m6g.large",
+        "db.r6g.large",
+        "db.r7g.large",
+        "db.t4g.large",
+    ];
+    let (family, size) = class.rsplit_once('.')?;
+    let large = larges.into_iter().find(|large| large.strip_suffix(".large") == Some(family))?;
+    let times = match size {
+        "medium" => 0.5,
+        "large" => 1.0,
+        "xlarge" => 2.0,
+        _ => 2.0 * size.strip_suffix("xlarge")?.parse::<f64>().ok()?,
+    };
+    Some((large, times))
 }
 
 impl Build {
@@ -71,6 +99,7 @@ impl Build {
             &[
                 Role::Planted("rds-graviton", "an Intel class, MySQL 8.4"),
                 Role::Near("rds-old-generation", "m5 is still current"),
+                Role::Near("rds-ri-coverage", "others of its family are reserved"),
             ],
         );
         self.database(
@@ -85,6 +114,14 @@ impl Build {
         self.database(
             Spec { class: "db.m4.large", ..healthy(PROD, "kyc-documents", "kyc") },
             &[Role::Planted("rds-old-generation", "m4 has had successors since 2019")],
+        );
+        self.database(
+            Spec {
+                class: "db.r7g.large",
+                engine: ("mysql", "8.4.4"),
+                ..healthy(PROD, "cards-rewards", "cards")
+            },
+            &[Role::Planted("rds-ri-coverage", "nobody has reserved its family")],
         );
         let enrolled = |name, engine| Spec {
             engine,
@@ -101,6 +138,85 @@ impl Build {
             enrolled("settlement-orders", ("postgres", "17.4")),
             &[Role::Near("rds-extended-support", "enrolled, but PostgreSQL 17 has years left")],
         );
+    }
+
+    /// Reserves what runs beside the two reservations of the cast, all paid at once: only one family is
+    /// left out, and one is reserved that nobody runs.
+    pub(super) fn rds_covered(&mut self) {
+        // Instances of size large by region, class of that size and product.
+        let mut open: BTreeMap<(&'static str, &'static str, &'static str), f64> = BTreeMap::new();
+        for (instance, _) in &self.rds_instances {
+            let product = match instance.engine {
+                "postgres" => "postgresql",
+                engine => engine,
+            };
+            if instance.status != "available" || product.starts_with("sqlserver") {
+                continue;
+            }
+            if let Some((large, larges)) = as_large(instance.class)
+                && large != UNRESERVED
+            {
+                let zones = if instance.multi_az { 2.0 } else { 1.0 };
+                let dearer = if instance.storage_type == "aurora-iopt1" { 1.3 } else { 1.0 };
+                *open.entry((instance.meta.region, large, product)).or_default() +=
+                    larges * zones * dearer;
+            }
+        }
+        for of in &self.rds_reservations {
+            if let Some((large, larges)) = as_large(of.class)
+                && let Some(open) = open.get_mut(&(of.meta.region, large, of.product))
+            {
+                let zones = if of.multi_az { 2.0 } else { 1.0 };
+                *open -= larges * zones * f64::from(of.instances);
+            }
+        }
+        for ((region, class, product), larges) in open {
+            // A tenth of a large is what rounding may leave.
+            let instances = (larges + 0.1).floor() as u32;
+            if instances > 0 {
+                let name = format!("ri-{region}-{}-{product}", class.replace('.', "-"));
+                self.reservation(region, &name, class, product, instances, &[]);
+            }
+        }
+        let role = Role::Planted("rds-ri-underused", "nothing of its family runs there");
+        self.reservation(PARIS, "ri-left-over", "db.r6g.2xlarge", "mysql", 1, &[role]);
+    }
+
+    fn reservation(
+        &mut self,
+        region: &'static str,
+        name: &str,
+        class: &'static str,
+        product: &'static str,
+        instances: u32,
+        roles: &[Role],
+    ) {
+        let name = self.named(name);
+        let dice = self.dice_of("ri", &name);
+        let meta = Meta {
+            account: PROD.id,
+            region,
+            arn: format!("arn:aws:rds:{region}:{}:ri:{name}", PROD.id),
+            created: self.ago(150.0),
+            tags: Vec::new(),
+            name,
+        };
+        self.note(&meta, &meta.name, roles);
+        self.rds_reservations.push(RdsReservation {
+            offering_id: dice.of("offering").uuid(),
+            class,
+            instances,
+            product,
+            multi_az: false,
+            offering_type: "All Upfront",
+            duration_seconds: 31_536_000,
+            fixed_price: Decimal::new(1_100, 0),
+            usage_price: Decimal::ZERO,
+            recurring_price: Decimal::ZERO,
+            state: "active",
+            lease_id: dice.of("lease").uuid(),
+            meta,
+        });
     }
 
     fn rds_volumes(&mut self) {
@@ -214,7 +330,10 @@ impl Build {
                 "ledger-2022",
                 25.0,
                 Some(("hold", "legal-hold")),
-                Role::Near("rds-retained-backups", "its database was deleted, but courts ask for it"),
+                Role::Near(
+                    "rds-retained-backups",
+                    "its database was deleted, but courts ask for it",
+                ),
             ),
         ] {
             let name = self.named(base);

@@ -469,7 +469,8 @@ fn everything(request: &Request) -> Reply {
                 [("risk-1", "true"), ("risk-2", "false"), ("application-autoscaling-5f", "false")]
                     .iter()
                     .map(|(id, is_writer)| {
-                        let fields = [("DBInstanceIdentifier", *id), ("IsClusterWriter", *is_writer)];
+                        let fields =
+                            [("DBInstanceIdentifier", *id), ("IsClusterWriter", *is_writer)];
                         element("DBClusterMember", &fields)
                     })
                     .collect();
