@@ -79,8 +79,8 @@ fn every_metric_has_rows(centime: &Installation) {
         })
         .map(|metric| metric.field)
         .collect();
-    // Nothing fails to be delivered there, and no volume is gp2.
-    let absent = ["dead_letter_errors", "destination_failures", "burst_balance_percent"];
+    // Nothing fails to be delivered there.
+    let absent = ["dead_letter_errors", "destination_failures"];
     assert_eq!(missing, absent);
 }
 
