@@ -12,7 +12,7 @@ mod load;
 mod metrics;
 mod others;
 mod overspend;
-mod prices;
+pub(crate) mod prices;
 mod signal;
 
 #[cfg(test)]

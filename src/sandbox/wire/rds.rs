@@ -1,5 +1,9 @@
 //! Amazon RDS: the query protocol, XML answers, lists by `Marker`.
 
+use std::collections::BTreeSet;
+
+use rust_decimal::Decimal;
+
 use super::call::Call;
 use super::page::page;
 use super::refusal::Refusal;
@@ -7,6 +11,7 @@ use super::reply::Reply;
 use super::service::Service;
 use super::sts::result;
 use super::xml::Xml;
+use crate::sandbox::estate::prices::{database, in_region};
 use crate::sandbox::estate::{
     RdsBackup, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, Tags,
 };
@@ -21,6 +26,7 @@ pub fn answer(call: &Call<'_>, request_id: &str) -> Result<Reply, Refusal> {
         "DescribeDBClusterAutomatedBackups" => cluster_backups(call, request_id),
         "DescribeDBMajorEngineVersions" => major_versions(call, request_id),
         "DescribeReservedDBInstances" => reservations(call, request_id),
+        "DescribeReservedDBInstancesOfferings" => offerings(call, request_id),
         "ListTagsForResource" => tags_of(call, request_id),
         other => Err(Refusal::unknown_operation(Service::Rds, other)),
     }
@@ -288,6 +294,50 @@ fn reservations(call: &Call<'_>, request_id: &str) -> Result<Reply, Refusal> {
         });
         xml.text("ReservedDBInstanceArn", &of.meta.arn);
         xml.text("LeaseId", &of.lease_id);
+    })
+}
+
+/// Offers of what runs somewhere in the account: a year without upfront payment, for two thirds of the
+/// price on demand.
+fn offerings(call: &Call<'_>, request_id: &str) -> Result<Reply, Refusal> {
+    no_filters(call)?;
+    let (class, product) = (call.text("DBInstanceClass")?, call.text("ProductDescription")?);
+    let (duration, kind) = (call.text("Duration")?, call.text("OfferingType")?);
+    let multi_az = call.flag("MultiAZ")?;
+    let product_of =
+        |engine: &'static str| if engine == "postgres" { "postgresql" } else { engine };
+    let offers: BTreeSet<(&str, &str, bool)> = call
+        .estate
+        .rds_instances(call.account(), &call.region)
+        .iter()
+        .filter(|instance| instance.class != "db.serverless")
+        .map(|instance| (instance.class, product_of(instance.engine), instance.multi_az))
+        .filter(|of| class.is_none_or(|class| class == of.0))
+        .filter(|of| product.is_none_or(|product| product == of.1))
+        .filter(|of| multi_az.is_none_or(|multi_az| multi_az == of.2))
+        .filter(|_| duration.is_none_or(|length| length == "1" || length == "31536000"))
+        .filter(|_| kind.is_none_or(|kind| kind == "No Upfront"))
+        .collect();
+    let chosen: Vec<_> = offers.iter().collect();
+    let (list, item) = ("ReservedDBInstancesOfferings", "ReservedDBInstancesOffering");
+    paged(call, request_id, list, item, &chosen, |xml, (class, product, multi_az)| {
+        let zones = if *multi_az { Decimal::TWO } else { Decimal::ONE };
+        let price = in_region(database(class, product), &call.region) * zones * Decimal::new(67, 2);
+        xml.text("ReservedDBInstancesOfferingId", &format!("{class}-{product}-{multi_az}"));
+        xml.text("DBInstanceClass", class);
+        xml.value("Duration", 31_536_000);
+        xml.text("FixedPrice", "0.0");
+        xml.text("UsagePrice", "0.0");
+        xml.text("CurrencyCode", "USD");
+        xml.text("ProductDescription", product);
+        xml.text("OfferingType", "No Upfront");
+        xml.value("MultiAZ", multi_az);
+        xml.within("RecurringCharges", |xml| {
+            xml.within("RecurringCharge", |xml| {
+                xml.value("RecurringChargeAmount", price.round_dp(4).normalize());
+                xml.text("RecurringChargeFrequency", "Hourly");
+            });
+        });
     })
 }
 

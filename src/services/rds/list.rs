@@ -9,9 +9,10 @@ use aws_sdk_rds::types::{DbCluster, DbInstance, Tag};
 use jiff::Timestamp;
 
 use super::lifecycle::{self, Calendar};
+use super::offerings::Offers;
 use super::{
-    RdsBackup, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, backups, logs, reservations,
-    snapshots,
+    RdsBackup, RdsCluster, RdsInstance, RdsReservation, RdsSnapshot, backups, logs, offerings,
+    reservations, snapshots,
 };
 use crate::aws::{self, Scope};
 use crate::model::{Resource, Tags};
@@ -38,6 +39,10 @@ pub async fn list(scope: &Scope, _now: Timestamp) -> Result<Inventory, aws::Erro
     let known = Known {
         calendar: calendar(&client, instances.as_deref().unwrap_or_default(), &mut inventory).await,
         clusters: clusters.as_ref().ok().map(|clusters| by_member(clusters)),
+        offers: offerings::ask(&client, instances.as_deref().unwrap_or_default())
+            .await
+            .map_err(|gap| inventory.gaps.push(gap))
+            .unwrap_or_default(),
         log_groups: log_groups(scope, &instances, &clusters, &mut inventory).await,
     };
     let sources = snapshots::Sources {
@@ -75,6 +80,7 @@ struct Known<'a> {
     calendar: Calendar,
     /// By instance; `None` when the clusters are not known.
     clusters: Option<BTreeMap<&'a str, Membership<'a>>>,
+    offers: Offers,
     /// `None` when they are not known.
     log_groups: Option<Vec<LogGroup>>,
 }
@@ -214,6 +220,8 @@ fn of_instance(scope: &Scope, instance: &DbInstance, known: &Known<'_>) -> Resou
             .filter(|_| insights == Some(true))
             .map(i64::from),
         database_insights: instance.database_insights_mode().map(|mode| mode.as_str().to_owned()),
+        reserved_offer_hour: offerings::offered(instance)
+            .and_then(|offered| known.offers.get(&offered).copied()),
         engine_lifecycle_support: instance.engine_lifecycle_support().and_then(text),
         extended_support_from: extended.map(|extended| extended.from),
         extended_support_year_3_from: extended.and_then(|extended| extended.year_3_from),

@@ -6,6 +6,7 @@ pub mod facts;
 mod lifecycle;
 mod list;
 mod logs;
+mod offerings;
 pub mod pools;
 mod reservations;
 mod snapshots;
@@ -68,6 +69,9 @@ crate::kind! {
         extended_support_until: Time,
         /// Reachable from the internet, with a billed IPv4 address.
         publicly_accessible: Bool,
+        /// An hour of it, standby included, reserved for a year without upfront payment, as AWS offers
+        /// it; null where it is not offered, or does not run.
+        reserved_offer_hour: Money ["USD"],
         /// Logs that it sends to CloudWatch, comma-separated, its cluster's too when it is the writer;
         /// empty when none.
         log_exports: Text,
@@ -189,6 +193,7 @@ pub const SERVICE: Service = Service {
         "rds:DescribeDBClusterAutomatedBackups",
         "rds:DescribeDBMajorEngineVersions",
         "rds:DescribeReservedDBInstances",
+        "rds:DescribeReservedDBInstancesOfferings",
         "rds:ListTagsForResource",
         "logs:DescribeLogGroups",
     ],

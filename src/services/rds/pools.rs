@@ -28,9 +28,11 @@ const KEY_OF_INSTANCE: &str = "split_part(instance_class, '.', 2) || case engine
      when 'postgres' then '/postgresql' when 'mysql' then '/mysql' when 'mariadb' then '/mariadb' \
      when 'aurora-mysql' then '/aurora-mysql' \
      when 'aurora-postgresql' then '/aurora-postgresql' end";
-const KEY_OF_RESERVATION: &str = "split_part(instance_class, '.', 2) || case \
-     when product in ('postgresql', 'mysql', 'mariadb', 'aurora-mysql', 'aurora-postgresql') \
-     then '/' || product end";
+/// Aurora MySQL was called `aurora` at first.
+const KEY_OF_RESERVATION: &str = "split_part(instance_class, '.', 2) || case product \
+     when 'postgresql' then '/postgresql' when 'mysql' then '/mysql' when 'mariadb' then '/mariadb' \
+     when 'aurora' then '/aurora-mysql' when 'aurora-mysql' then '/aurora-mysql' \
+     when 'aurora-postgresql' then '/aurora-postgresql' end";
 
 const fn running(kind: &'static str, key: &'static str) -> Pool {
     Pool {

@@ -70,6 +70,8 @@ const CALLS: &[(&str, &str, Per)] = &[
     ("rds", "rds:DescribeDBMajorEngineVersions", page("rds_clusters", 100)),
     ("rds", "logs:DescribeLogGroups", page("rds_instances", 50)),
     ("rds", "rds:DescribeReservedDBInstances", page("rds_reservations", 100)),
+    // One for each class and engine in use: far fewer than instances, but nobody knows how many.
+    ("rds", "rds:DescribeReservedDBInstancesOfferings", each("rds_instances")),
     ("rds", "rds:ListTagsForResource", each("rds_reservations")),
     ("s3", "s3:ListBuckets", page("s3_buckets", 1_000)),
     ("s3", "s3:GetBucketLocation", Per::Rarely),

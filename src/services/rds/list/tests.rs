@@ -116,6 +116,7 @@ fn empty(request: &Request) -> Reply {
         "DescribeDBClusterAutomatedBackups" => "DBClusterAutomatedBackups",
         "DescribeDBMajorEngineVersions" => "DBMajorEngineVersions",
         "DescribeReservedDBInstances" => "ReservedDBInstances",
+        "DescribeReservedDBInstancesOfferings" => "ReservedDBInstancesOfferings",
         other => panic!("{other}"),
     };
     page(request, list, &[], "")
@@ -454,6 +455,7 @@ fn everything(request: &Request) -> Reply {
                     "aurora-postgresql",
                     &[
                         ("DBInstanceClass", class),
+                        ("DBInstanceStatus", "available"),
                         ("DBClusterIdentifier", "risk"),
                         ("EngineVersion", "13.9"),
                         ("PromotionTier", "1"),
@@ -534,6 +536,22 @@ fn everything(request: &Request) -> Reply {
             let graph = element("DBClusterAutomatedBackup", &[("Engine", "neptune")]);
             let backup = element("DBClusterAutomatedBackup", &fields);
             page(request, "DBClusterAutomatedBackups", &[graph, backup], "")
+        }
+        "DescribeReservedDBInstancesOfferings" => {
+            let asked = ["ProductDescription", "Duration", "OfferingType", "MultiAZ"];
+            let wanted = ["aurora-postgresql", "1", "No Upfront", "false"];
+            assert_eq!(asked.map(|name| request.get(name)), wanted);
+            let charge = "<RecurringCharge><RecurringChargeAmount>0.17</RecurringChargeAmount>\
+                          <RecurringChargeFrequency>Hourly</RecurringChargeFrequency>\
+                          </RecurringCharge>";
+            let fields = [
+                ("DBInstanceClass", "db.r6g.large"),
+                ("FixedPrice", "0.0"),
+                ("UsagePrice", "0.0"),
+                ("RecurringCharges", charge),
+            ];
+            let offer = element("ReservedDBInstancesOffering", &fields);
+            page(request, "ReservedDBInstancesOfferings", &[offer], "")
         }
         "DescribeReservedDBInstances" => {
             let fields = [("ReservedDBInstanceId", "ri"), ("ReservedDBInstanceArn", "arn:ri")];
