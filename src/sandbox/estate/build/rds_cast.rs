@@ -218,6 +218,8 @@ impl Build {
             &[
                 Role::Unknown("rds-idle", "publishes no metrics"),
                 Role::Unknown("rds-overprov-compute", "publishes no metrics"),
+                Role::Unknown("rds-low-activity", "publishes no metrics"),
+                Role::Unknown("rds-overprov-storage", "publishes no metrics"),
             ],
         );
     }
