@@ -462,7 +462,10 @@ fn sums_table(sums: &[Sum], by: &str) -> String {
         format!("{saving:>12}  {:>8} {:>8}  {name}", sum.counted, sum.findings)
     }));
     let total: Usd = sums.iter().map(|sum| sum.monthly_saving_usd).sum();
-    lines.push(format!("{:>12}  in all, once for each resource; after commitments where they are known", total.to_string()));
+    lines.push(format!(
+        "{:>12}  in all, once for each resource; after commitments where they are known",
+        total.to_string()
+    ));
     lines.join("\n")
 }
 

@@ -17,8 +17,9 @@ impl Configuration {
         let value = |name: &str| {
             let lines = properties.lines().map(str::trim).filter(|line| !line.starts_with('#'));
             let pairs = lines.filter_map(|line| line.split_once('='));
-            let values = pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim());
-            values.last().map(str::to_owned)
+            let mut values =
+                pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim());
+            values.next_back().map(str::to_owned)
         };
         let number = |name: &str| value(name)?.parse::<i64>().ok();
         let retention = [

@@ -82,7 +82,7 @@ mod tests {
         assert!(of(vec![rule("a", None, true)]).to_standard);
         assert!(of(vec![rule("a", Some(StorageClass::Standard), true)]).to_standard);
         assert!(!of(vec![rule("a", cold.clone(), true)]).to_standard);
-        let both = of(vec![rule("b", cold.clone(), true), rule("a", None, false)]);
+        let both = of(vec![rule("b", cold, true), rule("a", None, false)]);
         assert_eq!(
             both,
             Replication {
