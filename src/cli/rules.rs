@@ -38,7 +38,7 @@ pub enum Command {
     /// Show what a rule asks of the lake: the SQL that runs, its steps, and how long they took
     #[command(after_help = "Example: centime rules explain rds-idle")]
     Explain(One),
-    /// Replay history day by day: what rules would have found, for how long, and how often wrongly
+    /// Replay history: what rules would have found, and how often wrongly
     #[command(
         after_help = "Examples:\n  centime rules backtest --from 2026-01-01\n  centime rules backtest rds-overprov-compute --from 2026-01-01 --with 'cpu_percent_p95 < 35' --long\n\nA finding was wrong when it ended although nobody touched its resource: a later day's load broke it. Days before the first list of resources are judged by that list. Nothing is kept or sent."
     )]
