@@ -107,8 +107,8 @@ fn functions(call: &Call<'_>) -> Result<Value, Refusal> {
         let options = json!([{
             "rank": 1,
             "memorySize": smaller,
-            "savingsOpportunity": saving(Decimal::new(125, 1)),
-            "savingsOpportunityAfterDiscounts": saving(Decimal::new(105, 1)),
+            "savingsOpportunity": saving(12.5),
+            "savingsOpportunityAfterDiscounts": saving(10.5),
         }]);
         json!({
             "functionArn": format!("{}:$LATEST", function.meta.arn),
@@ -126,20 +126,15 @@ fn functions(call: &Call<'_>) -> Result<Value, Refusal> {
     shown(call, "lambdaFunctionRecommendations", items.collect())
 }
 
-/// The advisors' APIs give amounts as doubles.
-fn double(usd: Decimal) -> Value {
-    usd.to_f64().map_or(Value::Null, Value::from)
-}
-
-fn saving(usd: Decimal) -> Value {
+fn saving(usd: f64) -> Value {
     json!({
         "savingsOpportunityPercentage": 50.0,
-        "estimatedMonthlySavings": { "currency": "USD", "value": double(usd) },
+        "estimatedMonthlySavings": { "currency": "USD", "value": usd },
     })
 }
 
 /// What half of an instance costs in a month, at list price, to the cent.
-fn half_price(instance: &RdsInstance) -> Decimal {
+fn half_price(instance: &RdsInstance) -> f64 {
     let usage = format!("InstanceUsage:{}", instance.class);
     let price = price_list::products()
         .iter()
@@ -149,7 +144,7 @@ fn half_price(instance: &RdsInstance) -> Decimal {
         })
         .and_then(|it| it.tiers.first())
         .map_or(Decimal::ONE, |(_, price)| *price);
-    (price * Decimal::from(365)).round_dp(2)
+    (price * Decimal::from(365)).round_dp(2).to_f64().unwrap_or(0.0)
 }
 
 const OVERPROVISIONED: &str = "rds-overprov-compute";
@@ -240,9 +235,9 @@ fn recommendations(call: &Call<'_>) -> Result<Value, Refusal> {
                 "resourceArn": instance.meta.arn,
                 "currentResourceType": "RdsDbInstance",
                 "recommendedResourceType": "RdsDbInstance",
-                "estimatedMonthlySavings": double(half_price(instance)),
+                "estimatedMonthlySavings": half_price(instance),
                 "estimatedSavingsPercentage": 50.0,
-                "estimatedMonthlyCost": double(half_price(instance) * Decimal::TWO),
+                "estimatedMonthlyCost": half_price(instance) * 2.0,
                 "currencyCode": "USD",
                 "implementationEffort": "Medium",
                 "restartNeeded": true,
