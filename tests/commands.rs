@@ -115,6 +115,8 @@ fn listed(help: &str) -> Vec<String> {
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .take_while(|line| !line.is_empty())
+        // What is further in goes on with the words of the line before.
+        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')))
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .map(ToOwned::to_owned)
@@ -163,6 +165,7 @@ fn every_command_has_help_with_an_example() {
             "iam-policy",
             "notify",
             "notify test",
+            "parity",
             "plan",
             "prices",
             "query",

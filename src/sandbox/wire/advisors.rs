@@ -107,8 +107,8 @@ fn functions(call: &Call<'_>) -> Result<Value, Refusal> {
         let options = json!([{
             "rank": 1,
             "memorySize": smaller,
-            "savingsOpportunity": saving(12.5),
-            "savingsOpportunityAfterDiscounts": saving(10.5),
+            "savingsOpportunity": saving(Decimal::new(125, 1)),
+            "savingsOpportunityAfterDiscounts": saving(Decimal::new(105, 1)),
         }]);
         json!({
             "functionArn": format!("{}:$LATEST", function.meta.arn),
@@ -126,15 +126,15 @@ fn functions(call: &Call<'_>) -> Result<Value, Refusal> {
     shown(call, "lambdaFunctionRecommendations", items.collect())
 }
 
-fn saving(usd: f64) -> Value {
+fn saving(usd: Decimal) -> Value {
     json!({
         "savingsOpportunityPercentage": 50.0,
-        "estimatedMonthlySavings": { "currency": "USD", "value": usd },
+        "estimatedMonthlySavings": { "currency": "USD", "value": double(usd) },
     })
 }
 
 /// What half of an instance costs in a month, at list price, to the cent.
-fn half_price(instance: &RdsInstance) -> f64 {
+fn half_price(instance: &RdsInstance) -> Decimal {
     let usage = format!("InstanceUsage:{}", instance.class);
     let price = price_list::products()
         .iter()
@@ -144,7 +144,12 @@ fn half_price(instance: &RdsInstance) -> f64 {
         })
         .and_then(|it| it.tiers.first())
         .map_or(Decimal::ONE, |(_, price)| *price);
-    (price * Decimal::from(365)).round_dp(2).to_f64().unwrap_or(0.0)
+    (price * Decimal::from(365)).round_dp(2)
+}
+
+/// As AWS writes estimates: doubles.
+fn double(amount: Decimal) -> f64 {
+    amount.to_f64().unwrap_or(0.0)
 }
 
 const OVERPROVISIONED: &str = "rds-overprov-compute";
@@ -235,9 +240,9 @@ fn recommendations(call: &Call<'_>) -> Result<Value, Refusal> {
                 "resourceArn": instance.meta.arn,
                 "currentResourceType": "RdsDbInstance",
                 "recommendedResourceType": "RdsDbInstance",
-                "estimatedMonthlySavings": half_price(instance),
+                "estimatedMonthlySavings": double(half_price(instance)),
                 "estimatedSavingsPercentage": 50.0,
-                "estimatedMonthlyCost": half_price(instance) * 2.0,
+                "estimatedMonthlyCost": double(half_price(instance) * Decimal::TWO),
                 "currencyCode": "USD",
                 "implementationEffort": "Medium",
                 "restartNeeded": true,
