@@ -1175,7 +1175,7 @@ def commitments(sandbox, planted):
     for account in MEMBERS:
         own = sandbox.client("savingsplans", account, "us-east-1").describe_savings_plans()
         same(own["savingsPlans"], [], f"plans of {account}")
-    refused("ValidationException", plans, 400, maxResults=0)
+    refused("ValidationException", plans, 400, nextToken="wrong")
     coverage = sandbox.client("ce", PAYER, "us-east-1").get_savings_plans_coverage
     today = datetime.datetime.fromisoformat(planted["now"]).date()
     period = {

@@ -451,7 +451,8 @@ struct After {
 /// price that is paid on demand.
 ///
 /// Less than zero is zero: leaving what is reserved for what is not saves nothing before the
-/// reservation ends.
+/// reservation ends. More than at list price is not claimed: a formula may hold one cost against
+/// another that is covered.
 fn after_commitments(
     compiled: &Compiled,
     row: &RecordBatch,
@@ -485,7 +486,8 @@ fn after_commitments(
     let again = saving.evaluate(row).and_then(|value| value.into_array(1));
     compiled.used.count(HashMap::new());
     compiled.used.take();
-    let effective = Cell::first(&again?)?.number().map(|number| Usd(number).max(Usd::ZERO));
+    let effective =
+        Cell::first(&again?)?.number().map(|number| Usd(number).max(Usd::ZERO).min(list));
     let words = effective.map(|effective| {
         let covered = list - effective;
         format!("{}: {list} - {covered} = {effective} USD/month", said.join("; "))

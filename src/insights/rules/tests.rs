@@ -663,7 +663,7 @@ async fn what_a_commitment_has_paid_is_not_saved_and_what_is_not_known_is_not_gu
         covered: "75".parse().unwrap(),
         on_demand: "25".parse().unwrap(),
     };
-    let covered = with(Ok(vec![cover])).await;
+    let covered = with(Ok(vec![cover.clone()])).await;
     // 2 × 0.192 × 730 + 100 × 0.10, and a quarter of the first part.
     assert_eq!(covered.monthly_saving, "290.32".parse().ok());
     assert_eq!(covered.effective_saving, "80.08".parse().ok());
@@ -673,6 +673,15 @@ async fn what_a_commitment_has_paid_is_not_saved_and_what_is_not_known_is_not_gu
         "Savings Plans cover 75.00 of 100.00 USD of Amazon Elastic Compute Cloud - Compute in \
          us-east-1, 75 %: 290.32 - 210.24 = 80.08 USD/month"
     );
+    // What is only held against the saving is covered: that makes it no larger.
+    let against = rule(
+        "brokers = 2",
+        "saving: volume_gib * price('msk.storage-gib-month') - brokers * price('ec2.m5.xlarge')\n",
+    );
+    let commitments = Commitments::of(Ok(vec![cover.clone()]), Ok((Vec::new(), Vec::new())));
+    let book = PriceBook::builtin().with_commitments(commitments);
+    let finding = evaluate(&against, &book, &scene).await.findings.remove(0);
+    assert_eq!(finding.effective_saving, finding.monthly_saving);
     let free = with(Ok(Vec::new())).await;
     assert_eq!((free.effective_saving, words(&free)), (free.monthly_saving, String::new()));
     let unknown = with(Err("denied".to_owned())).await;
