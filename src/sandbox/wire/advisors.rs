@@ -87,9 +87,9 @@ fn is_planted(call: &Call<'_>, rule: Option<&str>, id: &str) -> bool {
     })
 }
 
-fn shown(call: &Call<'_>, member: &str, items: Vec<Value>) -> Result<Value, Refusal> {
+fn shown(call: &Call<'_>, member: &str, items: &[Value]) -> Result<Value, Refusal> {
     let size = call.number_within("maxResults", (0, 1_000), 100)?.max(1);
-    let page = page(call, &items, size, "nextToken", &["maxResults"])?;
+    let page = page(call, items, size, "nextToken", &["maxResults"])?;
     let mut answer = Map::from_iter([(member.to_owned(), json!(page.items))]);
     if let Some(next) = page.next {
         answer.insert("nextToken".to_owned(), json!(next));
@@ -123,7 +123,7 @@ fn functions(call: &Call<'_>) -> Result<Value, Refusal> {
             "memorySizeRecommendationOptions": if is_large { options } else { json!([]) },
         })
     });
-    shown(call, "lambdaFunctionRecommendations", items.collect())
+    shown(call, "lambdaFunctionRecommendations", &items.collect::<Vec<_>>())
 }
 
 fn saving(usd: Decimal) -> Value {
@@ -191,7 +191,7 @@ fn databases(call: &Call<'_>) -> Result<Value, Refusal> {
             "lastRefreshTimestamp": { INSTANT: refreshed(call) },
         })
     });
-    shown(call, "rdsDBRecommendations", items.collect())
+    shown(call, "rdsDBRecommendations", &items.collect::<Vec<_>>())
 }
 
 /// Answers for Cost Optimization Hub.
