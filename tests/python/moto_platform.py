@@ -55,6 +55,11 @@ MOTO_LACKS = {
     ("lambda:ListProvisionedConcurrencyConfigs", "client"),
     ("lambda:GetAccountSettings", "client"),
     ("rds:DescribeReservedDBInstances", "server"),
+    ("rds:DescribeDBClusterAutomatedBackups", "server"),
+    ("rds:DescribeDBMajorEngineVersions", "server"),
+    ("kafka:ListKafkaVersions", "client"),
+    ("kafka:DescribeConfigurationRevision", "client"),
+    ("rds:DescribeReservedDBInstancesOfferings", "config"),
     # Its answer has another root element than S3's.
     ("s3:GetBucketVersioning", "parse"),
     # It lists objects instead.
@@ -64,13 +69,14 @@ MOTO_LACKS = {
 
 # Permissions of questions about single resources that are taken away together, and the columns that then are unknown.
 TAKEN_AWAY = {
-    "elasticmapreduce:ListSteps": ("emr_clusters", ["active_steps", "failed_steps"]),
+    "elasticmapreduce:ListSteps": ("emr_clusters", [
+        "active_steps", "failed_steps", "failed_step_hours_14d", "step_batches_14d", "step_hours_14d"]),
     "lambda:GetFunctionConcurrency": ("lambda_functions", ["reserved_concurrency"]),
     "lambda:ListTags": ("lambda_functions", ["team"]),
     "logs:DescribeLogGroups": ("lambda_functions", ["log_retention_days"]),
     "s3:GetBucketTagging": ("s3_buckets", ["team"]),
     "s3:GetLifecycleConfiguration": ("s3_buckets", [
-        "lifecycle_rules", "abort_uploads_after_days", "expire_noncurrent_after_days"]),
+        "lifecycle_rules", "abort_uploads_after_days", "expire_noncurrent_after_days", "expires_delete_markers"]),
     "s3:ListBucketMultipartUploads": ("s3_buckets", ["incomplete_uploads"]),
 }
 

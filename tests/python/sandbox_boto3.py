@@ -322,7 +322,7 @@ def kafka(sandbox, planted):
 
 
 def emr(sandbox, planted):
-    ids, alive, collections_seen, steps_seen = {}, 0, set(), 0
+    ids, alive, collections_seen, steps_seen, groups_seen = {}, 0, set(), 0, set()
     for account, region in places(planted):
         client = sandbox.client("emr", account, region)
         summaries = []
@@ -351,6 +351,7 @@ def emr(sandbox, planted):
             groups, fleets = client.list_instance_groups, client.list_instance_fleets
             if detail["InstanceCollectionType"] == "INSTANCE_GROUP":
                 parts = groups(ClusterId=summary["Id"])["InstanceGroups"]
+                groups_seen |= {part["Id"] for part in parts}
                 refused("InvalidRequestException", fleets, 400, ClusterId=summary["Id"])
                 running = sum(part["RunningInstanceCount"] for part in parts)
             else:
@@ -394,7 +395,7 @@ def emr(sandbox, planted):
     check(alive >= 4, f"only {alive} EMR clusters are alive")
     check(steps_seen > 0, "no EMR cluster has steps")
     same(collections_seen, {"INSTANCE_GROUP", "INSTANCE_FLEET"}, "kinds of EMR clusters")
-    has_planted(planted, "emr-", set(ids), "EMR clusters")
+    has_planted(planted, "emr-", set(ids) | groups_seen, "EMR clusters and instance groups")
 
 
 def emr_serverless(sandbox, planted):
@@ -521,7 +522,7 @@ def lambda_and_logs(sandbox, planted):
 
 
 def rds(sandbox, planted):
-    names, engines, snapshots, reservations, clusters_seen = set(), set(), set(), 0, set()
+    names, engines, snapshots, reservations, clusters_seen, others = set(), set(), set(), 0, set(), set()
     for account, region in places(planted):
         client = sandbox.client("rds", account, region)
 
@@ -538,6 +539,10 @@ def rds(sandbox, planted):
         of_instances = all_of("describe_db_snapshots", "DBSnapshots")
         of_clusters = all_of("describe_db_cluster_snapshots", "DBClusterSnapshots")
         reserved = all_of("describe_reserved_db_instances", "ReservedDBInstances")
+        backups = all_of("describe_db_instance_automated_backups", "DBInstanceAutomatedBackups")
+        backups += all_of("describe_db_cluster_automated_backups", "DBClusterAutomatedBackups")
+        others |= {one["ReservedDBInstanceId"] for one in reserved}
+        others |= {one.get("DbiResourceId") or one["DbClusterResourceId"] for one in backups}
         members = {
             member["DBInstanceIdentifier"]: cluster["DBClusterIdentifier"]
             for cluster in clusters
@@ -574,7 +579,9 @@ def rds(sandbox, planted):
     check(clusters_seen, "there is no database cluster")
     check(snapshots, "there are no snapshots")
     check(reservations, "there are no reserved instances")
-    has_planted(planted, "rds-", names | snapshots | clusters_seen, "databases and snapshots")
+    known = names | snapshots | clusters_seen | others
+    has_planted(planted, "rds-", known, "databases, snapshots, backups and reservations")
+    has_planted(planted, "aur-", known, "databases and clusters")
 
 
 def s3(sandbox, planted):
