@@ -226,7 +226,7 @@ async fn measure(
     scene: &Scene<'_>,
 ) -> Vec<String> {
     let (cpu, begun) = (cpu_seconds(std::process::id()), Instant::now());
-    let Evaluation { findings, results, unknown } = rules::evaluate(pack, book, scene).await;
+    let Evaluation { findings, results, unknown, .. } = rules::evaluate(pack, book, scene).await;
     let (wall, cpu) = (begun.elapsed(), cpu_seconds(std::process::id()) - cpu);
     let errors: Vec<_> = results.iter().filter_map(|result| result.error.as_ref()).collect();
     assert!(errors.is_empty() && results.len() == count, "{errors:?}");

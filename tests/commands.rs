@@ -171,6 +171,7 @@ fn every_command_has_help_with_an_example() {
             "query",
             "report",
             "rules",
+            "rules backtest",
             "rules explain",
             "rules list",
             "rules new",
