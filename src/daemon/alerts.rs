@@ -406,15 +406,10 @@ impl Daemon {
 }
 
 /// Ids of findings that people do not want to hear of now.
-pub(super) fn silent_findings(tx: &Tx<'_>, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
-    use crate::model::incident::IncidentStatus::{Dismissed, Snoozed};
-    let known = tx.incidents_since(now)?;
-    Ok(known
-        .into_iter()
-        .filter(|it| it.alert.kind == AlertKind::Finding)
-        .filter(|it| matches!(it.status, Snoozed | Dismissed) || it.hold.is_some())
-        .filter_map(|it| it.alert.key.strip_prefix("finding/").map(str::to_owned))
-        .collect())
+pub(super) fn silent_findings(tx: &Tx<'_>) -> Result<BTreeSet<String>, StoreError> {
+    let answers = tx.finding_answers()?.into_iter();
+    let silent = answers.filter(|(_, it)| it.status.is_silent() || it.hold.is_some());
+    Ok(silent.map(|(id, _)| id).collect())
 }
 
 /// Channels of the findings that are open or ended lately, by the finding's id.

@@ -259,7 +259,6 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::insights::rules::Pack;
-    use crate::model::finding::Level;
     use crate::model::{Resource, Value};
     use crate::services::kind;
 
@@ -288,31 +287,7 @@ mod tests {
     }
 
     fn finding() -> Finding {
-        let it = database("", "");
-        Finding {
-            id: "rds-overprov-compute-1".to_owned(),
-            rule: "rds-overprov-compute".to_owned(),
-            title: String::new(),
-            service: "rds".to_owned(),
-            kind: "rds_instances".to_owned(),
-            account: it.account,
-            region: it.region,
-            resource_id: it.id,
-            resource_name: it.name,
-            environment: None,
-            team: None,
-            owner: None,
-            monthly_saving: None,
-            effective_saving: None,
-            counted: true,
-            evidence: Vec::new(),
-            action: String::new(),
-            why: String::new(),
-            risk: Level::Low,
-            effort: Level::Low,
-            price_grade: None,
-            terraform: None,
-        }
+        Finding::of_database("rds-overprov-compute", &database("", "").id)
     }
 
     /// What ended the finding, after these lists of the ninth and the tenth.

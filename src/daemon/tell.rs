@@ -94,7 +94,7 @@ pub(super) fn enqueue_digest(
     let Some(config) = &watch.config.slack else { return Ok(()) };
     let today = day_of(now);
     let mut findings = tx.findings()?;
-    let silent = alerts::silent_findings(tx, now)?;
+    let silent = alerts::silent_findings(tx)?;
     findings.retain(|record| {
         let is_today = record.resolved_at.is_some_and(|at| day_of(at) == today);
         (record.status == FindingStatus::Open || is_today) && !silent.contains(&record.finding.id)

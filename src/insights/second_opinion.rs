@@ -96,33 +96,9 @@ pub fn alone(findings: &[&Finding], opinions: &[Opinion]) -> (usize, Usd) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::finding::Level;
 
     fn finding(rule: &str, id: &str) -> Finding {
-        Finding {
-            id: format!("{rule}-{id}"),
-            rule: rule.to_owned(),
-            title: String::new(),
-            service: "rds".to_owned(),
-            kind: "rds_instances".to_owned(),
-            account: "1".to_owned(),
-            region: "eu-west-1".to_owned(),
-            resource_id: id.to_owned(),
-            resource_name: id.to_owned(),
-            environment: None,
-            team: None,
-            owner: None,
-            monthly_saving: None,
-            effective_saving: None,
-            counted: true,
-            evidence: Vec::new(),
-            action: String::new(),
-            why: String::new(),
-            risk: Level::Low,
-            effort: Level::Low,
-            price_grade: None,
-            terraform: None,
-        }
+        Finding { account: "1".to_owned(), ..Finding::of_database(rule, id) }
     }
 
     fn opinion(advisor: Advisor, id: &str, stance: Stance, says: &str) -> Opinion {

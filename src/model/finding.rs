@@ -95,6 +95,37 @@ pub struct Finding {
     pub terraform: Option<Terraform>,
 }
 
+#[cfg(test)]
+impl Finding {
+    /// What a rule found of a database, with nothing said beside it.
+    pub fn of_database(rule: &str, resource: &str) -> Self {
+        Self {
+            id: format!("{rule}-{resource}"),
+            rule: rule.to_owned(),
+            title: String::new(),
+            service: "rds".to_owned(),
+            kind: "rds_instances".to_owned(),
+            account: "111111111111".to_owned(),
+            region: "eu-west-1".to_owned(),
+            resource_id: resource.to_owned(),
+            resource_name: resource.to_owned(),
+            environment: None,
+            team: None,
+            owner: None,
+            monthly_saving: None,
+            effective_saving: None,
+            counted: true,
+            evidence: Vec::new(),
+            action: String::new(),
+            why: String::new(),
+            risk: Level::Low,
+            effort: Level::Low,
+            price_grade: None,
+            terraform: None,
+        }
+    }
+}
+
 impl Finding {
     /// What counts in totals: the effective saving where commitments are known, else the one at list
     /// price.

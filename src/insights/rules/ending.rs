@@ -5,6 +5,7 @@ use datafusion::error::Result;
 use datafusion::prelude::SessionContext;
 
 use super::rule::Rule;
+use super::wide::literal;
 use super::words::Cell;
 use crate::model::Day;
 use crate::model::finding::{Change, Finding, Resolution};
@@ -44,16 +45,15 @@ async fn listed(
     finding: &Finding,
     which: &str,
 ) -> Result<Option<Vec<(String, Option<String>)>>> {
-    let quoted = |text: &str| text.replace('\'', "''");
     let columns: Vec<String> = rule.columns().iter().map(|name| format!("\"{name}\"")).collect();
     let sql = format!(
-        "select {} from {} where account = '{}' and region = '{}' and resource_id = '{}' and {which} \
+        "select {} from {} where account = {} and region = {} and resource_id = {} and {which} \
          limit 1",
         columns.join(", "),
         rule.kind.table,
-        quoted(&finding.account),
-        quoted(&finding.region),
-        quoted(&finding.resource_id)
+        literal(&finding.account),
+        literal(&finding.region),
+        literal(&finding.resource_id)
     );
     let batches = tables.sql(&sql).await?.collect().await?;
     batches.iter().find(|batch| batch.num_rows() > 0).map(cells).transpose()

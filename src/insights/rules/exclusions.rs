@@ -118,33 +118,13 @@ impl Read for Exclusion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::finding::Level;
     use crate::yaml;
 
     fn finding() -> Finding {
         Finding {
-            id: "rds-idle-1".to_owned(),
-            rule: "rds-idle".to_owned(),
-            title: String::new(),
-            service: "rds".to_owned(),
-            kind: "rds_instances".to_owned(),
-            account: "111111111111".to_owned(),
-            region: "eu-west-1".to_owned(),
-            resource_id: "db-1".to_owned(),
             resource_name: "ledger-replica-1".to_owned(),
             environment: Some("prod".to_owned()),
-            team: None,
-            owner: None,
-            monthly_saving: None,
-            effective_saving: None,
-            counted: true,
-            evidence: Vec::new(),
-            action: String::new(),
-            why: String::new(),
-            risk: Level::Low,
-            effort: Level::Low,
-            price_grade: None,
-            terraform: None,
+            ..Finding::of_database("rds-idle", "db-1")
         }
     }
 

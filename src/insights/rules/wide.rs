@@ -409,7 +409,8 @@ fn newest(kind: &Kind, scene: &Scene<'_>) -> Option<Newest> {
     })
 }
 
-fn literal(text: &str) -> String {
+/// A text of SQL.
+pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

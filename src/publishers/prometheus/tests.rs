@@ -500,32 +500,13 @@ fn a_tally_knows_zero_from_nothing() {
 #[test]
 fn an_effective_saving_is_told_only_where_it_is_known() {
     use crate::model::Finding;
-    use crate::model::finding::{FindingRecord, FindingStatus, Level};
+    use crate::model::finding::{FindingRecord, FindingStatus};
     let at = jiff::Timestamp::UNIX_EPOCH;
     let record = |rule: &str, effective: Option<&str>| FindingRecord {
         finding: Finding {
-            id: rule.to_owned(),
-            rule: rule.to_owned(),
-            title: String::new(),
-            service: "rds".to_owned(),
-            kind: "rds_instances".to_owned(),
-            account: "111111111111".to_owned(),
-            region: "eu-west-1".to_owned(),
-            resource_id: rule.to_owned(),
-            resource_name: rule.to_owned(),
-            environment: None,
-            team: None,
-            owner: None,
             monthly_saving: "100".parse().ok(),
             effective_saving: effective.map(|usd| usd.parse().unwrap()),
-            counted: true,
-            evidence: Vec::new(),
-            action: String::new(),
-            why: String::new(),
-            risk: Level::Low,
-            effort: Level::Low,
-            price_grade: None,
-            terraform: None,
+            ..Finding::of_database(rule, rule)
         },
         status: FindingStatus::Open,
         opened_at: at,

@@ -178,9 +178,10 @@ impl Tx<'_> {
 
     /// What people said to findings that are open, by the finding's id.
     pub fn finding_answers(&self) -> Result<BTreeMap<String, Incident>, StoreError> {
-        let incidents = self.incidents()?.into_iter();
+        let live = "WHERE status <> 'resolved' AND kind = ?1 ORDER BY id";
+        let incidents = self.incident_bodies(live, [AlertKind::Finding.as_str()])?;
         Ok(incidents
-            .filter(|it| it.is_live() && it.alert.kind == AlertKind::Finding)
+            .into_iter()
             .filter_map(|it| Some((it.alert.key.strip_prefix("finding/")?.to_owned(), it)))
             .collect())
     }
