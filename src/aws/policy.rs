@@ -111,11 +111,22 @@ pub struct Gets<'a> {
     pub key: &'a str,
 }
 
+/// A prefix in S3 whose objects a principal lists and reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Reads<'a> {
+    /// `None`: the principal that centime runs as.
+    pub role_arn: Option<&'a str>,
+    pub bucket: &'a str,
+    /// With the slash at its end.
+    pub prefix: &'a str,
+}
+
 /// Objects of S3 whose content is read or written.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Objects<'a> {
     pub puts: Option<Writes<'a>>,
     pub gets: &'a [Gets<'a>],
+    pub reads: &'a [Reads<'a>],
 }
 
 /// What one principal does.
@@ -127,6 +138,8 @@ struct Duties {
     puts: Option<String>,
     /// ARNs of the objects that it gets.
     gets: BTreeSet<String>,
+    /// ARNs of buckets and prefixes of them that it lists and reads.
+    reads: BTreeMap<String, BTreeSet<String>>,
     assumes: BTreeSet<String>,
 }
 
@@ -158,6 +171,12 @@ pub fn policies(
         let duties = principals.entry(role_arn.map(str::to_owned)).or_default();
         let partition = role_arn.map_or("aws", partition);
         duties.gets.insert(format!("arn:{partition}:s3:::{bucket}/{key}"));
+    }
+    for Reads { role_arn, bucket, prefix } in objects.reads {
+        let duties = principals.entry(role_arn.map(str::to_owned)).or_default();
+        let partition = role_arn.map_or("aws", partition);
+        let bucket = duties.reads.entry(format!("arn:{partition}:s3:::{bucket}")).or_default();
+        bucket.insert((*prefix).to_owned());
     }
     let roles: BTreeSet<String> = principals.keys().flatten().cloned().collect();
     if !roles.is_empty() {
@@ -201,6 +220,18 @@ fn document(duties: &Duties, services: &[ServiceActions<'_>], beside: &[Duty]) -
     }
     if !duties.gets.is_empty() {
         statements.push(statement("Terraform", &["s3:GetObject"], json!(duties.gets)));
+    }
+    for (at, (bucket, prefixes)) in duties.reads.iter().enumerate() {
+        let objects: Vec<String> =
+            prefixes.iter().map(|prefix| format!("{bucket}/{prefix}*")).collect();
+        // Names of statements are unique, and buckets have signs that they may not.
+        let number = if at == 0 { String::new() } else { (at + 1).to_string() };
+        let sid = |name: &str| format!("{name}{number}");
+        let mut list = statement(&sid("ExportLists"), &["s3:ListBucket"], json!(bucket));
+        let below: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
+        list["Condition"] = json!({ "StringLike": { "s3:prefix": below } });
+        statements.push(list);
+        statements.push(statement(&sid("Exports"), &["s3:GetObject"], json!(objects)));
     }
     if let Some(objects) = &duties.puts {
         statements.push(statement("Reports", &["s3:PutObject"], json!(objects)));
@@ -326,8 +357,12 @@ mod tests {
     fn what_writes_is_a_role_of_its_own_that_writes_under_its_prefix_only() {
         let role_arn = "arn:aws:iam::111111111111:role/centime-reports";
         let writes = Writes { role_arn, bucket: "finance", prefix: "centime/" };
-        let policies =
-            policies(&Config::default(), SERVICES, &[], Objects { puts: Some(writes), gets: &[] });
+        let policies = policies(
+            &Config::default(),
+            SERVICES,
+            &[],
+            Objects { puts: Some(writes), ..Objects::default() },
+        );
         let [own, reports] = policies.as_slice() else { panic!("{policies:?}") };
         assert!(!own.document.to_string().contains("Put"), "{}", own.document);
         assert!(own.document.to_string().contains(role_arn), "it may assume the role");
@@ -349,7 +384,8 @@ mod tests {
             Gets { role_arn, bucket: "terraform", key: "prod/lake.tfstate" },
             Gets { role_arn: None, bucket: "terraform", key: "dev/lake.tfstate" },
         ];
-        let policies = policies(&config, SERVICES, &[], Objects { puts: None, gets: &gets });
+        let policies =
+            policies(&config, SERVICES, &[], Objects { gets: &gets, ..Objects::default() });
         let read = |at: usize| {
             let statements = policies[at].document["Statement"].as_array().unwrap();
             let one = statements.iter().find(|it| it["Sid"] == "Terraform").unwrap();

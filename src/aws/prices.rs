@@ -96,7 +96,9 @@ pub fn price(api: &str, operation: &str) -> Option<Price> {
         ("cloudwatch", "GetMetricData") => Some(METRIC_DATA_METRIC),
         ("cloudwatch", _) => Some(CLOUDWATCH_REQUEST),
         // Lists of a bucket's configurations are GETs of a subresource.
-        ("s3", "ListBuckets" | "ListMultipartUploads" | "PutObject") => Some(S3_LIST_REQUEST),
+        ("s3", "ListBuckets" | "ListMultipartUploads" | "ListObjectsV2" | "PutObject") => {
+            Some(S3_LIST_REQUEST)
+        }
         ("s3", _) => Some(S3_GET_REQUEST),
         _ => None,
     }

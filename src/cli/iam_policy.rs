@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::{ConfigPath, End, Failure, note, print_json};
-use crate::aws::policy::{Gets, Objects, Writes, policies, trust};
+use crate::aws::policy::{Gets, Objects, Reads, Writes, policies, trust};
+use crate::sources::data_exports::Location;
 
 /// Print the least privilege that the configuration needs
 #[derive(Debug, Args)]
@@ -55,7 +56,23 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             key: &state.key,
         })
         .collect();
-    let objects = Objects { puts: writes, gets: &gets };
+    let role_of_any = |id: &str| {
+        let accounts = config.aws.accounts.iter().chain(&config.aws.billing_account);
+        let mut accounts = accounts.filter(|account| account.id == id);
+        accounts.next().and_then(|account| account.role_arn.as_deref())
+    };
+    let reads: Vec<_> = config
+        .exports
+        .0
+        .iter()
+        .filter_map(|export| match &export.location {
+            Location::Bucket { bucket, prefix, .. } => {
+                Some(Reads { role_arn: export.account().and_then(role_of_any), bucket, prefix })
+            }
+            Location::Folder(_) => None,
+        })
+        .collect();
+    let objects = Objects { puts: writes, gets: &gets, reads: &reads };
     let policies: Vec<_> = policies(&config.aws, &actions, &config.duties(), objects)
         .into_iter()
         .map(|policy| {

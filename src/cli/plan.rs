@@ -67,6 +67,7 @@ pub(super) async fn of(config: &Config) -> Result<Plan, Failure> {
         prices: &config.prices,
         commitments: config.commitments,
         second_opinion: config.second_opinion,
+        exports: &config.exports,
         every: every(config),
         cap: config.aws.monthly_cap,
     }))

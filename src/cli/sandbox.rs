@@ -1,6 +1,7 @@
 //! `centime sandbox`
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// What goes wrong, such as throttle=10%,slow=2%:3s; nothing unless set
     #[arg(long, value_name = "SPEC", default_value = "", hide_default_value = true)]
     faults: Faults,
+    /// Deliver every month of the bill into this folder too, as AWS Data Exports does (CUR 2.0)
+    #[arg(long, value_name = "FOLDER")]
+    exports: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
@@ -51,6 +55,11 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
             ..Options::default()
         };
         let sandbox = Sandbox::start(listener, options, Clock::system())?;
+        if let Some(folder) = &arguments.exports {
+            sandbox.deliver_exports(folder).map_err(|error| {
+                format!("cannot deliver exports into {}: {error}", folder.display())
+            })?;
+        }
         print(format!("the sandbox listens on {}", sandbox.url()))?;
         note(format!(
             "AWS_ENDPOINT_URL={} AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY=any",

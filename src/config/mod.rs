@@ -28,6 +28,7 @@ pub struct Config {
     pub terraform: sources::terraform::Config,
     pub commitments: sources::commitments::Config,
     pub second_opinion: sources::second_opinion::Config,
+    pub exports: sources::data_exports::Config,
     pub budgets: insights::budgets::Config,
     pub schedule: daemon::schedule::Config,
     pub store: store::Config,
@@ -112,6 +113,7 @@ impl Config {
         let commitments = fields.or("commitments", sources::commitments::Config::default(), reader);
         let second_opinion =
             fields.or("second_opinion", sources::second_opinion::Config::default(), reader);
+        let exports = fields.or("exports", sources::data_exports::Config::default(), reader);
         let budgets = fields.or("budgets", insights::budgets::Config::default(), reader);
         let schedule = fields.or("schedule", daemon::schedule::Config::default(), reader);
         let store = fields.or("store", store::Config::default(), reader);
@@ -160,6 +162,21 @@ impl Config {
                 reader.problem(object.place, message);
             }
         }
+        for export in &exports.0 {
+            let Some(account) = export.account() else { continue };
+            let accounts = aws.accounts.iter().chain(&aws.billing_account);
+            let known: Vec<&str> = accounts.map(|it| it.id.as_str()).collect();
+            if !known.contains(&account) {
+                let help = yaml::nearest(account, known.iter().copied())
+                    .map(|near| format!("; did you mean `{near}`?"))
+                    .unwrap_or_default();
+                let message = format!(
+                    "`exports[].account` must be the id of one of `aws.accounts` or of \
+                     `aws.billing_account`, not `{account}`{help}"
+                );
+                reader.problem(export.place, message);
+            }
+        }
         let mut config = Self {
             aws,
             services: services?,
@@ -171,6 +188,7 @@ impl Config {
             terraform,
             commitments,
             second_opinion,
+            exports,
             budgets,
             schedule,
             store,
@@ -299,7 +317,7 @@ impl Config {
     pub fn settings() -> BTreeSet<String> {
         // Settings of what may be left out are asked for where it stands.
         let text = "{ aws: { accounts: [{}], billing_account: {}, retry: {}, timeouts: {} }, \
-                    cost: {}, usage: {}, rules: { exclusions: [{}] }, prices: {}, commitments: {}, second_opinion: {}, terraform: { states: [{}] }, budgets: { list: [{}] }, schedule: {}, store: {}, \
+                    cost: {}, usage: {}, rules: { exclusions: [{}] }, prices: {}, commitments: {}, second_opinion: {}, terraform: { states: [{}] }, exports: [{}], budgets: { list: [{}] }, schedule: {}, store: {}, \
                     prometheus: {}, web: {}, \
                     alerts: { quiet_hours: {}, routes: [{}], known_events: [{}] }, slack: {}, \
                     email: {}, alertmanager: {}, webhooks: [{}], report: { s3: {} } }";
@@ -322,6 +340,7 @@ impl Config {
         self.rules.directories.iter_mut().for_each(anchor);
         self.rules.price_directories.iter_mut().for_each(anchor);
         self.terraform.files_mut().for_each(anchor);
+        self.exports.folders_mut().for_each(anchor);
         self.report.directory.iter_mut().for_each(anchor);
         if let Some(slack) = &mut self.slack {
             slack.secret_files_mut().for_each(anchor);

@@ -105,6 +105,7 @@ fn the_example_holds_the_defaults() {
         assert_eq!(config.usage, sources::cloudwatch::Config::default());
         assert_eq!(config.rules, insights::rules::Config::default());
         assert_eq!(config.terraform, sources::terraform::Config::default());
+        assert_eq!(config.exports, sources::data_exports::Config::default());
         assert_eq!(config.budgets, insights::budgets::Config::default());
         assert_eq!(config.schedule, daemon::schedule::Config::default());
         assert_eq!(config.store, store::Config::default());

@@ -282,7 +282,7 @@ fn condition(rows: &Rows) -> String {
 }
 
 /// A text as SQL takes it.
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }
 

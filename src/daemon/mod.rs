@@ -11,6 +11,7 @@ pub mod alerts;
 pub mod budgets;
 pub mod commitments;
 mod deliver;
+mod exports;
 mod judge;
 mod observe;
 mod owners;
@@ -354,7 +355,11 @@ impl Daemon {
             let report = match job {
                 Job::Inventory => self.read_inventory(&watch).await?,
                 Job::Usage => self.read_usage(&watch).await?,
-                Job::Cost => self.read_cost(&watch).await?,
+                Job::Cost => {
+                    // First: what an export covers need not be bought of Cost Explorer.
+                    sources.extend(self.read_exports(&watch).await?);
+                    self.read_cost(&watch).await?
+                }
             };
             self.note_source(&report, begun)?;
             self.keep_requests()?;

@@ -1,24 +1,26 @@
 //! Reading: what the sources answer goes into the lake, whole partitions at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 
 use super::observe::rows;
-use super::{Daemon, Job, Progress, ScopeFailure, SourceReport, Unread, Watch};
+use super::{Daemon, Job, Progress, ScopeFailure, SourceReport, Unread, Watch, exports};
 use crate::aws::{self, Scope};
+use crate::model::cost::{Bill, CHARGE};
 use crate::model::time::{Span, day_of};
 use crate::model::{Day, Kind, Month, Resource, UsageDay, Usd, Value};
 use crate::publishers::prometheus::snapshot::Source;
 use crate::services::{self, Cadence, Service};
 use crate::sources::cloudwatch::{self, SinkError};
 use crate::sources::cost_explorer::{self, CostExplorer, ViewReading};
+use crate::sources::data_exports;
 use crate::sources::inventory::{self, Gap, Inventory};
 use crate::sources::plan::S3_INVENTORY_EVERY;
 use crate::store::state::{Outcome, Restatement, Run, day_reads};
-use crate::store::{Store, StoreError, Writer};
+use crate::store::{BillView, Store, StoreError, Writer};
 
 /// A source that runs longer is stuck.
 pub(super) const LIMIT: Span = Span::hours(2);
@@ -313,6 +315,10 @@ impl Daemon {
                 return Ok(report);
             }
         };
+        let exported = match watch.config.exports.0.is_empty() {
+            true => BTreeSet::new(),
+            false => self.store.state.exported_bills()?,
+        };
         let current = config.current(today);
         let mut jobs = current.clone();
         for job in config.history(today) {
@@ -322,8 +328,15 @@ impl Daemon {
                 jobs.push(job);
             }
         }
+        if !exported.is_empty() {
+            let payer = watch.access.billing_account().await.unwrap_or_default().to_owned();
+            let is_told = |month: Month| exported.contains(&(payer.clone(), month));
+            let all = std::mem::take(&mut jobs).into_iter().enumerate();
+            jobs = all.filter_map(|(at, job)| untold(job, at < current.len(), is_told)).collect();
+        }
         report.scopes = jobs.len();
-        let mut sink = BillSink { daemon: self, now, report, pending: Vec::new(), error: None };
+        let mut sink =
+            BillSink { daemon: self, now, report, exported, pending: Vec::new(), error: None };
         explorer.read_all(&jobs, today, &mut sink).await;
         sink.keep().await;
         match sink.error {
@@ -486,7 +499,7 @@ fn store_error(error: SinkError) -> StoreError {
 }
 
 /// How reads name a month of a view.
-fn bill_id(view: &str, month: Month) -> String {
+pub(super) fn bill_id(view: &str, month: Month) -> String {
     format!("{view}/{month}")
 }
 
@@ -498,6 +511,8 @@ struct BillSink<'d> {
     daemon: &'d Daemon,
     now: Timestamp,
     report: SourceReport,
+    /// Payer and month of bills that exports tell.
+    exported: BTreeSet<(String, Month)>,
     pending: Vec<ViewReading>,
     error: Option<StoreError>,
 }
@@ -509,7 +524,7 @@ impl BillSink<'_> {
         if readings.is_empty() || self.error.is_some() {
             return;
         }
-        if let Err(error) = keep_bills(self.daemon, &readings, self.now).await {
+        if let Err(error) = keep_bills(self.daemon, &readings, &self.exported, self.now).await {
             self.error = Some(error);
         }
     }
@@ -518,13 +533,27 @@ impl BillSink<'_> {
 async fn keep_bills(
     daemon: &Daemon,
     readings: &[ViewReading],
+    exported: &BTreeSet<(String, Month)>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let store = &daemon.store;
     let mut writer = store.lake.writer("cost").await?;
-    let bills = || readings.iter().flat_map(|reading| &reading.bills);
+    let is_exported =
+        |bill: &Bill| exported.contains(&(bill.billing_account_id.clone(), bill.month));
+    let all = || readings.iter().flat_map(|reading| &reading.bills);
+    let bills = || all().filter(|bill| !is_exported(bill));
     for bill in bills() {
         writer.replace_bill(bill).await?;
+        // An export that is configured no more has told this month: Cost Explorer does again.
+        for view in [bill.view.as_str(), CHARGE] {
+            let of_export = BillView {
+                source: data_exports::SOURCE,
+                view,
+                billing_account_id: &bill.billing_account_id,
+                month: bill.month,
+            };
+            writer.replace_view(of_export, None).await?;
+        }
     }
     daemon.commit(writer, now).await?;
     let settle_days = daemon.watch().settle_days();
@@ -533,18 +562,39 @@ async fn keep_bills(
         for bill in bills() {
             restated.extend(tx.note_days(&day_reads(bill, now), settle_days)?);
             tx.note_read("cost", &bill_id(&bill.view, bill.month), now)?;
+            tx.forget_export(&bill.billing_account_id, bill.month)?;
         }
         Ok(restated)
     })?;
     note_restatements(daemon, &restated);
+    for bill in all().filter(|bill| is_exported(bill) && bill.view == INVOICE) {
+        exports::compare(store, bill, now).await?;
+    }
     Ok(())
+}
+
+/// What of a job no export tells: the months at its end. The view that both are compared by is read
+/// while a month may still change.
+fn untold(
+    mut job: cost_explorer::Job,
+    is_current: bool,
+    is_told: impl Fn(Month) -> bool,
+) -> Option<cost_explorer::Job> {
+    let is_compared = is_current && job.cut == cost_explorer::View::AccountService.into();
+    while !is_compared && is_told(job.first) {
+        if job.first == job.last {
+            return None;
+        }
+        job.first = job.first.next();
+    }
+    Some(job)
 }
 
 /// The view that is the whole invoice: what it restates, the bill restates.
 const INVOICE: &str = "account_service";
 
 /// Tells which settled days are not what they were, and counts by how much.
-fn note_restatements(daemon: &Daemon, restated: &[Restatement]) {
+pub(super) fn note_restatements(daemon: &Daemon, restated: &[Restatement]) {
     let mut snapshot = daemon.snapshot();
     let total = snapshot.cost.restated.get_or_insert_default();
     for it in restated.iter().filter(|it| it.view == INVOICE) {

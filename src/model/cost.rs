@@ -14,9 +14,11 @@ pub fn cost_table() -> Table {
     Table {
         name: "cost",
         doc: "A charge of one UTC day in FOCUS 1.2 columns. Always choose one `x_view`: every view \
-              holds the whole bill, or the part that its name says, cut along other dimensions.",
+              holds the whole bill, or the part that its name says, cut along other dimensions. A \
+              month comes from one source: from an export of the bill where one covers it, and then \
+              the view `charge` holds every charge by resource.",
         columns: vec![
-            Column::required("x_source", Type::Text, "`cost_explorer`."),
+            Column::required("x_source", Type::Text, "`cost_explorer` or `data_export`."),
             Column::required("x_view", Type::Text, "Which cut of the bill the row belongs to."),
             Column::required("billing_account_id", Type::Text, "Payer account, 12 digits."),
             Column::required("x_billing_month", Type::Text, "Month of the bill: `2026-02`."),
@@ -41,17 +43,66 @@ pub fn cost_table() -> Table {
                 .unit("USD"),
             Column::required("effective_cost", Type::Money, "Amortized over commitments.")
                 .unit("USD"),
+            Column::optional("list_cost", Type::Money, "At public prices; from exports only.")
+                .unit("USD"),
+            Column::optional(
+                "contracted_cost",
+                Type::Money,
+                "At negotiated prices, before commitments; from exports only.",
+            )
+            .unit("USD"),
             Column::optional("consumed_quantity", Type::Float, "Usage, when it has one unit."),
             Column::optional("consumed_unit", Type::Text, "Its unit; null when units are mixed."),
             Column::required("billing_currency", Type::Text, "Always `USD`: others are refused."),
             Column::required("x_estimated", Type::Bool, "AWS still calls the day estimated."),
-        ],
+        ]
+        .into_iter()
+        .chain(charge_columns())
+        .collect(),
         partition_by: vec!["x_source", "x_view", "billing_account_id", "x_billing_month"],
     }
 }
 
-/// One row of `cost`. `None` means that the view does not carry the column.
-#[derive(Debug, Clone, PartialEq)]
+/// The view that holds every charge, by day, resource and usage type: from exports of the bill.
+pub const CHARGE: &str = "charge";
+
+/// Columns that only the view [`CHARGE`] fills. What the sources of this view do not tell is null.
+fn charge_columns() -> Vec<Column> {
+    let text = |name, doc| Column::optional(name, Type::Text, doc);
+    let cost = |name, doc| Column::optional(name, Type::Money, doc).unit("USD");
+    vec![
+        text("x_operation", "What was done, as AWS calls it: `RunInstances`, `GetObject`."),
+        text("resource_id", "ARN or id of the resource."),
+        text("tags", "JSON object of its cost allocation tags; user tags without their prefix."),
+        text("x_cost_categories", "JSON object of its cost categories."),
+        text("availability_zone", "Zone of the resource."),
+        text("billing_account_name", "Name of the payer account."),
+        text("sub_account_name", "Name of the linked account."),
+        text("charge_class", "`Correction` of a period that was invoiced; null otherwise."),
+        text("charge_frequency", "One-Time, Recurring, Usage-Based."),
+        text("charge_description", "AWS's words for the charge."),
+        text("resource_name", "Name of the resource."),
+        text("resource_type", "Type of the resource."),
+        text("pricing_category", "Standard, Dynamic (spot), Committed, Other."),
+        Column::optional("pricing_quantity", Type::Float, "Usage as it is priced."),
+        text("pricing_unit", "Its unit."),
+        text("sku_id", "What is sold."),
+        text("sku_price_id", "At which price it is sold."),
+        text("commitment_discount_id", "ARN of the Savings Plan or the reservation."),
+        text("commitment_discount_type", "`Savings Plan` or `Reserved`."),
+        text("commitment_discount_status", "Used, Unused."),
+        text("invoice_id", "Invoice; null while the bill is open."),
+        text("invoice_issuer_name", "Legal entity that invoices."),
+        text("x_service_code", "AWS's product code: `AmazonRDS`."),
+        cost("x_unblended_cost", "Before private discounts, not amortized."),
+        cost("x_amortized_cost", "Before private discounts, amortized."),
+        cost("x_net_unblended_cost", "After private discounts, not amortized; null without any."),
+        cost("x_net_amortized_cost", "After private discounts, amortized; null without any."),
+    ]
+}
+
+/// One row of a view of `cost`. `None` means that the view does not carry the column.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Charge {
     pub day: Day,
     pub sub_account_id: Option<String>,
@@ -64,6 +115,8 @@ pub struct Charge {
     pub tag_value: Option<String>,
     pub billed_cost: Usd,
     pub effective_cost: Usd,
+    pub list_cost: Option<Usd>,
+    pub contracted_cost: Option<Usd>,
     pub consumed_quantity: Option<f64>,
     pub consumed_unit: Option<String>,
     pub estimated: bool,
@@ -92,6 +145,30 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether a charge of these belongs to it. `tag` gives the value of a tag's key.
+    pub fn holds<'t>(
+        &self,
+        account: Option<&str>,
+        service: Option<&str>,
+        tag: impl Fn(&str) -> Option<&'t str>,
+    ) -> bool {
+        let is_one_of = |values: &[String], value: Option<&str>| {
+            value.is_some_and(|value| values.iter().any(|it| it == value))
+        };
+        let tagged = |(key, values): &(String, Vec<String>)| is_one_of(values, tag(key));
+        let of_tag_or_account =
+            self.tag_or_accounts.as_ref().is_none_or(|(key, values, accounts)| {
+                match tag(key).filter(|value| !value.is_empty()) {
+                    Some(value) => values.iter().any(|it| it == value),
+                    None => is_one_of(accounts, account),
+                }
+            });
+        (self.accounts.is_empty() || is_one_of(&self.accounts, account))
+            && (self.services.is_empty() || is_one_of(&self.services, service))
+            && self.tags.iter().all(tagged)
+            && of_tag_or_account
+    }
+
     /// Its name in `cost.x_view`: the same for the same selection, another when it changes, so that
     /// rows of an earlier one are never taken for it.
     pub fn view(&self) -> String {

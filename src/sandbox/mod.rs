@@ -6,6 +6,7 @@
 //! documentation and not from them, so that a mistake there is not repeated here.
 
 mod configuration;
+pub mod data_export;
 pub mod estate;
 pub mod faults;
 mod price_list;
@@ -152,6 +153,15 @@ impl Sandbox {
     /// What exists, and what is true of it.
     pub fn estate(&self) -> &Estate {
         &self.wire.estate
+    }
+
+    /// Delivers every month of the bill, as it is now, into a folder: see [`data_export`].
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written.
+    pub fn deliver_exports(&self, folder: &std::path::Path) -> std::io::Result<()> {
+        data_export::deliver_all(&self.wire.estate, folder, self.wire.clock.now())
     }
 
     /// Messages that Slack's stand-in received, oldest first.

@@ -4,6 +4,7 @@ pub mod aws_budgets;
 pub mod cloudwatch;
 pub mod commitments;
 pub mod cost_explorer;
+pub mod data_exports;
 pub mod inventory;
 pub mod plan;
 pub mod price_list;

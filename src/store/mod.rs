@@ -40,7 +40,7 @@ pub use lake::{Lake, read_only_query};
 pub use maintain::Maintenance;
 pub use schema::Partition;
 pub use state::State;
-pub use writer::{Commit, Writer};
+pub use writer::{BillView, Commit, Writer};
 
 use crate::model::Table;
 
@@ -106,6 +106,23 @@ impl Store {
     /// Its folder.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// An empty folder for what does not fit into memory; what an earlier run left there is deleted.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be emptied or made.
+    pub fn scratch(&self) -> Result<PathBuf, StoreError> {
+        let scratch = self.directory.join("scratch");
+        match std::fs::remove_dir_all(&scratch) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::at(&scratch)(error));
+            }
+            _ => {}
+        }
+        std::fs::create_dir_all(&scratch).map_err(StoreError::at(&scratch))?;
+        Ok(scratch)
     }
 
     /// A session in which SQL sees every table of the lake and of the state.

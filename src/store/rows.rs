@@ -9,6 +9,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
     Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    new_null_array,
 };
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Field, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -20,11 +21,13 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::StoreError;
-use super::schema::{MONEY_PRECISION, MONEY_SCALE, Partition, arrow_field, file_columns};
+use super::schema::{
+    MONEY_PRECISION, MONEY_SCALE, Partition, arrow_field, arrow_type, file_columns,
+};
 use crate::model::cost::{Bill, cost_table};
 use crate::model::price::{Grade, ListPrice, PriceRegion, Tier, prices_table};
 use crate::model::resource::{RESOURCE_PARTITION, resources_table};
-use crate::model::time::{Day, Hour};
+use crate::model::time::{Day, Hour, Month};
 use crate::model::usage::{UsageDay, usage_table};
 use crate::model::{Charge, Column, Kind, Ownership, Resource, Table, Type, Usd, Value};
 
@@ -164,6 +167,8 @@ pub fn bill_batch(bill: &Bill) -> Result<RecordBatch, StoreError> {
                 "x_tag_value" => text(&charge.tag_value),
                 "billed_cost" => charge.billed_cost.into(),
                 "effective_cost" => charge.effective_cost.into(),
+                "list_cost" => charge.list_cost.into(),
+                "contracted_cost" => charge.contracted_cost.into(),
                 "consumed_quantity" => charge.consumed_quantity.into(),
                 "consumed_unit" => text(&charge.consumed_unit),
                 "billing_currency" => "USD".into(),
@@ -174,6 +179,42 @@ pub fn bill_batch(bill: &Bill) -> Result<RecordBatch, StoreError> {
         })
         .collect::<Vec<_>>();
     batch(table.name, &columns)
+}
+
+/// The partition of a view of a bill.
+pub fn view_partition(
+    source: &str,
+    view: &str,
+    billing_account_id: &str,
+    month: Month,
+) -> Result<Partition, StoreError> {
+    Partition::of(&cost_table(), &[source, view, billing_account_id, &month.to_string()])
+}
+
+/// Charges of an export with every column of `cost`: what they do not have is null.
+pub fn charges_batch(charges: &RecordBatch) -> Result<RecordBatch, StoreError> {
+    let table = cost_table();
+    let rows = charges.num_rows();
+    let invoices = charges.column_by_name("invoice_id");
+    let (fields, arrays): (Vec<_>, Vec<_>) = file_columns(&table)
+        .map(|column| {
+            let cells: ArrayRef = match (charges.column_by_name(column.name), column.name) {
+                (Some(cells), _) => Arc::clone(cells),
+                (None, "billing_currency") => {
+                    Arc::new(StringArray::from_iter_values(std::iter::repeat_n("USD", rows)))
+                }
+                // AWS names the invoice when the bill is final.
+                (None, "x_estimated") => Arc::new(BooleanArray::from_iter(
+                    (0..rows).map(|at| Some(invoices.is_none_or(|cells| cells.is_null(at)))),
+                )),
+                (None, _) => new_null_array(&arrow_type(column.kind), rows),
+            };
+            let field = arrow_field(column).with_data_type(cells.data_type().clone());
+            (field, cells)
+        })
+        .unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .map_err(|error| StoreError::lake(table.name, error))
 }
 
 /// The partition that the price list of a service in a region is.

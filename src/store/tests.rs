@@ -63,17 +63,11 @@ fn bill(month: &str, costs: &[&str]) -> Bill {
                 day: month.first(),
                 sub_account_id: Some("111111111111".to_owned()),
                 service_name: Some(format!("service {index}")),
-                region_id: None,
-                sku_meter: None,
                 charge_category: Some("Usage".to_owned()),
-                record_type: None,
-                tag_key: None,
-                tag_value: None,
                 billed_cost: cost.parse().unwrap(),
                 effective_cost: cost.parse().unwrap(),
-                consumed_quantity: None,
-                consumed_unit: None,
                 estimated: false,
+                ..Charge::default()
             })
             .collect(),
     }
@@ -357,7 +351,8 @@ async fn a_newer_format_is_refused_and_another_type_is_told() {
     write(&store.lake, &[bill("2026-01", &["1"])], "2026-02-10T00:00Z").await.unwrap();
     drop(store);
     let mut table = cost_table();
-    table.columns.last_mut().unwrap().kind = Type::Int;
+    let column = table.columns.iter_mut().find(|column| column.name == "x_estimated");
+    column.unwrap().kind = Type::Int;
     let store = Store::open(&config(directory.path()), vec![table], SETTLE_DAYS).unwrap();
     let error = store.lake.query("SELECT 1 FROM cost", None).await.unwrap_err();
     assert!(
@@ -633,8 +628,8 @@ fn charge() -> impl Strategy<Value = Charge> {
                 billed_cost,
                 effective_cost,
                 consumed_quantity,
-                consumed_unit: None,
                 estimated,
+                ..Charge::default()
             },
         )
 }

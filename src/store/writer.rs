@@ -16,14 +16,14 @@ use jiff::Timestamp;
 use super::files::{content_of, encode, file_name, put, sync, sync_folder};
 use super::lake::{FORMAT, FORMAT_KEY, Handle, check};
 use super::rows::{
-    UsagePieces, all_resources_batch, bill_batch, bill_partition, prices_batch, prices_partition,
-    resources_batch, resources_partition, usage_partition,
+    UsagePieces, all_resources_batch, bill_batch, bill_partition, charges_batch, prices_batch,
+    prices_partition, resources_batch, resources_partition, usage_partition, view_partition,
 };
 use super::schema::{Partition, delta_field};
 use super::{Config, StoreError};
 use crate::model::cost::Bill;
 use crate::model::price::PriceRegion;
-use crate::model::time::{Day, Span};
+use crate::model::time::{Day, Month, Span};
 use crate::model::usage::UsageDay;
 use crate::model::{Kind, Ownership, Resource};
 
@@ -42,6 +42,15 @@ pub struct Commit {
     pub changed: bool,
     /// Rows of the partitions that were given.
     pub rows: u64,
+}
+
+/// A view of a bill from a source: one partition of `cost`.
+#[derive(Debug, Clone, Copy)]
+pub struct BillView<'b> {
+    pub source: &'b str,
+    pub view: &'b str,
+    pub billing_account_id: &'b str,
+    pub month: Month,
 }
 
 /// A change of one table: see [`Lake::writer`](super::Lake::writer).
@@ -113,6 +122,19 @@ impl Writer {
     /// [`replace`](Self::replace) with a bill.
     pub async fn replace_bill(&mut self, bill: &Bill) -> Result<(), StoreError> {
         self.replace(bill_partition(bill)?, [bill_batch(bill)?]).await
+    }
+
+    /// [`replace`](Self::replace) with a piece of the charges of a bill, or with nothing: then the view
+    /// will be empty.
+    pub async fn replace_view(
+        &mut self,
+        bill: BillView<'_>,
+        charges: Option<&RecordBatch>,
+    ) -> Result<(), StoreError> {
+        let BillView { source, view, billing_account_id, month } = bill;
+        let partition = view_partition(source, view, billing_account_id, month)?;
+        let batch = charges.map(charges_batch).transpose()?;
+        self.replace(partition, batch).await
     }
 
     /// [`replace`](Self::replace) with the price list of a service in a region, as it was on a day.

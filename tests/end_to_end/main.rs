@@ -15,6 +15,7 @@ mod counterparts;
 mod cycle;
 mod daemon;
 mod dashboards;
+mod exports;
 mod months;
 mod prices;
 mod report;

@@ -112,18 +112,12 @@ fn one_cent(mut bill: Bill) -> Bill {
     bill.charges.push(Charge {
         day: bill.month.first(),
         sub_account_id: Some("111111111111".to_owned()),
-        service_name: None,
-        region_id: None,
-        sku_meter: None,
         charge_category: Some("Usage".to_owned()),
         record_type: Some("Usage".to_owned()),
-        tag_key: None,
-        tag_value: None,
         billed_cost: "0.01".parse().unwrap(),
         effective_cost: "0.01".parse().unwrap(),
-        consumed_quantity: None,
-        consumed_unit: None,
         estimated: false,
+        ..Charge::default()
     });
     bill
 }

@@ -2,19 +2,20 @@
 
 Prints its URL. At the end of standard input, prints what was put there: key to content type and SHA-256.
 
-usage: moto_bucket.py BUCKET REGION
+usage: moto_bucket.py BUCKET REGION [FOLDER]: files of the folder are in it under exports/
 """
 
 import hashlib
 import json
 import logging
+import pathlib
 import sys
 
 import boto3
 from moto.server import ThreadedMotoServer
 
 
-def main(bucket: str, region: str) -> None:
+def main(bucket: str, region: str, folder: str | None = None) -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -23,6 +24,9 @@ def main(bucket: str, region: str) -> None:
     s3 = boto3.client(
         "s3", endpoint_url=url, region_name=region, aws_access_key_id="a", aws_secret_access_key="b")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+    for path in pathlib.Path(folder).rglob("*") if folder else []:
+        if path.is_file():
+            s3.upload_file(str(path), bucket, f"exports/{path.relative_to(folder)}")
     print(url, flush=True)
     sys.stdin.read()
     found = {}
@@ -33,4 +37,4 @@ def main(bucket: str, region: str) -> None:
     server.stop()
 
 
-main(sys.argv[1], sys.argv[2])
+main(*sys.argv[1:])

@@ -56,17 +56,15 @@ fn bill(view: &'static str, month: Month, lines: &[Line]) -> Bill {
             day: line.day,
             sub_account_id: (!is_run_rate).then(|| "111111111111".to_owned()),
             service_name: (view != "record_type").then(|| "Kafka".to_owned()),
-            region_id: None,
             sku_meter: (view == "usage_type").then(|| line.usage_type.to_owned()),
-            charge_category: None,
             record_type: (view == "record_type").then(|| line.record_type.to_owned()),
-            tag_key: None,
             tag_value: ["team", "environment"].contains(&view).then(|| "payments".to_owned()),
             billed_cost: line.cost,
             effective_cost: line.cost,
             consumed_quantity: (view == "usage_type").then_some(line.quantity),
             consumed_unit: (view == "usage_type").then(|| "Hrs".to_owned()),
             estimated: false,
+            ..Charge::default()
         })
         .collect();
     Bill {

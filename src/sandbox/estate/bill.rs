@@ -64,6 +64,15 @@ pub(crate) struct Accrual {
     pub(crate) stored: bool,
     /// A line of money without usage of its own (Savings Plan negation).
     pub(crate) money_only: bool,
+    /// The resources that it is charged for, each with its share; none for what has no resource.
+    pub(crate) shares: Vec<(String, Decimal)>,
+}
+
+/// A line of the bill, and the resource that it is charged for, as an export tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResourceLine {
+    pub resource: Option<String>,
+    pub line: BillLine,
 }
 
 /// How much more than its resources say something costs.
@@ -137,7 +146,8 @@ impl Ledger {
         let first_day = anchor_day - i64::from(days);
         // Equal accruals are one: the bill of a thousand functions is no longer than that of ten.
         type Merge = (Key, Decimal, Decimal, u8, u8, i64, Option<i64>, Option<i64>, bool, bool);
-        let mut merged: BTreeMap<Merge, (Decimal, Decimal, Rhythm)> = BTreeMap::new();
+        type Merged = (Decimal, Decimal, Rhythm, Vec<(String, Decimal)>);
+        let mut merged: BTreeMap<Merge, Merged> = BTreeMap::new();
         for accrual in accruals {
             let (rhythm, hour) = match accrual.rhythm {
                 Rhythm::Flat => (0, 0),
@@ -160,14 +170,16 @@ impl Ledger {
                 accrual.stored,
                 accrual.money_only,
             );
-            let (low, more, _) =
-                merged.entry(key).or_insert((Decimal::ZERO, Decimal::ZERO, accrual.rhythm));
+            let nothing = || (Decimal::ZERO, Decimal::ZERO, accrual.rhythm, Vec::new());
+            let (low, more, _, shares) = merged.entry(key).or_insert_with(nothing);
             *low += accrual.low;
             *more += accrual.more;
+            let weight = accrual.low + accrual.more;
+            shares.extend(accrual.shares.into_iter().map(|(resource, _)| (resource, weight)));
         }
         let accruals: Vec<Accrual> = merged
             .into_iter()
-            .map(|(key, (low, more, rhythm))| Accrual {
+            .map(|(key, (low, more, rhythm, shares))| Accrual {
                 key: key.0,
                 price: key.1,
                 amortized: key.2,
@@ -179,6 +191,7 @@ impl Ledger {
                 until: key.7,
                 stored: key.8,
                 money_only: key.9,
+                shares,
             })
             .collect();
         // The plan commits to a little more than what a working day uses.
@@ -215,17 +228,70 @@ impl Ledger {
         BillDay { day, estimated, lines }
     }
 
+    /// The same charges by resource: what a line merges is split in proportion, and to the last decimal.
+    pub(crate) fn charges_by_resource(&self, day: Date, as_of: Timestamp) -> Vec<ResourceLine> {
+        let mut lines = Vec::new();
+        self.accrued(day, as_of, |accrual, unblended, amortized, quantity| {
+            let whole: Decimal = accrual.shares.iter().map(|(_, weight)| *weight).sum();
+            let mut rest = (unblended.0, amortized.0, quantity);
+            for (at, (resource, weight)) in accrual.shares.iter().enumerate() {
+                let is_last = at + 1 == accrual.shares.len();
+                let part = |of: Decimal, rest: &mut Decimal| {
+                    let share = if whole.is_zero() { Decimal::ZERO } else { weight / whole };
+                    let part = if is_last { *rest } else { (of * share).round_dp(10) };
+                    *rest -= part;
+                    part
+                };
+                let unblended = Usd(part(unblended.0, &mut rest.0));
+                let amortized = Usd(part(amortized.0, &mut rest.1));
+                let quantity = part(quantity, &mut rest.2);
+                let line = line(&accrual.key, unblended, amortized, quantity);
+                lines.push(ResourceLine { resource: Some(resource.clone()), line });
+            }
+            if accrual.shares.is_empty() {
+                let line = line(&accrual.key, unblended, amortized, quantity);
+                lines.push(ResourceLine { resource: None, line });
+            }
+        });
+        // The rest of the day's bill has no resource.
+        let accrued = self.usage(day, as_of).len();
+        let others = self.charges(day, as_of).lines.split_off(accrued);
+        lines.extend(others.into_iter().map(|line| ResourceLine { resource: None, line }));
+        lines
+    }
+
     /// What accrued, as far as it has arrived.
     fn usage(&self, day: Date, as_of: Timestamp) -> Vec<BillLine> {
+        let mut lines: Vec<BillLine> = Vec::new();
+        let mut last: Option<Key> = None;
+        self.accrued(day, as_of, |accrual, unblended, amortized, counted| match lines.last_mut() {
+            Some(line) if last.as_ref() == Some(&accrual.key) => {
+                line.unblended += unblended;
+                line.amortized += amortized;
+                line.quantity += counted;
+            }
+            _ => {
+                lines.push(line(&accrual.key, unblended, amortized, counted));
+                last = Some(accrual.key.clone());
+            }
+        });
+        lines
+    }
+
+    /// Gives each accrual of a day with its unblended and amortized cost and its quantity.
+    fn accrued(
+        &self,
+        day: Date,
+        as_of: Timestamp,
+        mut take: impl FnMut(&Accrual, Usd, Usd, Decimal),
+    ) {
         let number = day_number(day);
         if number < self.first_day || start_of(day) > as_of {
-            return Vec::new();
+            return;
         }
         let days_in_month = Decimal::from(day.days_in_month());
         let mut arrived: BTreeMap<&str, Decimal> = BTreeMap::new();
         let mut activities: Vec<(Rhythm, Decimal)> = Vec::new();
-        let mut lines: Vec<BillLine> = Vec::new();
-        let mut last: Option<&Key> = None;
         let now = self.overspending.iter().filter(|it| (it.from..=it.until).contains(&number));
         let now: Vec<&Overspending> = now.collect();
         for accrual in &self.accruals {
@@ -258,17 +324,8 @@ impl Ledger {
             let unblended = Usd((quantity * accrual.price).round_dp(10));
             let amortized = Usd((quantity * accrual.amortized).round_dp(10));
             let counted = if accrual.money_only { Decimal::ZERO } else { quantity };
-            match lines.last_mut() {
-                Some(line) if last == Some(&accrual.key) => {
-                    line.unblended += unblended;
-                    line.amortized += amortized;
-                    line.quantity += counted;
-                }
-                _ => lines.push(line(&accrual.key, unblended, amortized, counted)),
-            }
-            last = Some(&accrual.key);
+            take(accrual, unblended, amortized, counted);
         }
-        lines
     }
 
     fn quantity(

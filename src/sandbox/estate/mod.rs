@@ -22,6 +22,7 @@ mod tests;
 
 pub mod model;
 
+pub use bill::ResourceLine;
 pub use metrics::MetricQuery;
 pub use model::*;
 pub use overspend::Overspend;
@@ -194,6 +195,12 @@ impl Estate {
         let functions = self.lambda_functions(account, region);
         let at = functions.binary_search_by(|function| function.meta.name.as_str().cmp(name));
         at.ok().and_then(|at| functions.get(at))
+    }
+
+    /// The bill of a day by resource, as an export of the bill tells it at `as_of`: its lines add up to
+    /// [`charges`](Self::charges).
+    pub fn charges_by_resource(&self, day: Date, as_of: Timestamp) -> Vec<ResourceLine> {
+        self.ledger.charges_by_resource(day, as_of)
     }
 
     /// Log groups of an account and region, by name.

@@ -210,22 +210,7 @@ fn charge(
     account: Option<String>,
     unknown_record_types: &mut BTreeSet<String>,
 ) -> Charge {
-    let mut charge = Charge {
-        day: Day::default(),
-        sub_account_id: account,
-        service_name: None,
-        region_id: None,
-        sku_meter: None,
-        charge_category: None,
-        record_type: None,
-        tag_key: None,
-        tag_value: None,
-        billed_cost: Usd::ZERO,
-        effective_cost: Usd::ZERO,
-        consumed_quantity: None,
-        consumed_unit: None,
-        estimated: false,
-    };
+    let mut charge = Charge { sub_account_id: account, ..Charge::default() };
     let mut keys = keys.into_iter();
     let (first, second) = (keys.next(), keys.next());
     let view = match cut {

@@ -45,7 +45,7 @@ impl Cut {
     }
 
     /// Each usage type has one unit; anything coarser adds hours to gigabytes.
-    pub(super) const fn has_quantity(&self) -> bool {
+    pub const fn has_quantity(&self) -> bool {
         matches!(self, Self::View(View::UsageType) | Self::Selection(_))
     }
 

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Serialize;
 
-use super::{cloudwatch, commitments, cost_explorer, price_list, second_opinion};
+use super::{cloudwatch, commitments, cost_explorer, data_exports, price_list, second_opinion};
 use crate::aws::{Priority, prices};
 use crate::model::Usd;
 use crate::model::time::Span;
@@ -40,6 +40,7 @@ pub struct Input<'a> {
     pub prices: &'a price_list::Config,
     pub commitments: commitments::Config,
     pub second_opinion: second_opinion::Config,
+    pub exports: &'a data_exports::Config,
     pub every: Every,
     /// Monthly cap.
     pub cap: Usd,
@@ -119,6 +120,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     rows.extend(price_row(input));
     rows.extend(commitment_rows(input));
     rows.extend(opinion_rows(input));
+    rows.extend(export_rows(input));
     let monthly_cost_usd = rows.iter().map(|row| row.usd).sum();
     Plan {
         estate: input.estate.clone(),
@@ -141,7 +143,11 @@ fn monthly(each: u64, every: Span) -> u64 {
 }
 
 fn cost_rows(input: &Input<'_>) -> Vec<Row> {
-    let views = input.cost.views.iter();
+    // What an export covers is not asked again, but for the view that both are compared by.
+    let is_covered = !input.exports.0.is_empty();
+    let is_asked =
+        |view: &&cost_explorer::View| !is_covered || **view == cost_explorer::View::AccountService;
+    let views = input.cost.views.iter().filter(is_asked);
     let mut rows: Vec<_> = views
         .map(|view| {
             let calls = monthly(pages(*view, input.estate), input.every.cost);
@@ -158,7 +164,7 @@ fn cost_rows(input: &Input<'_>) -> Vec<Row> {
         })
         .collect();
     let selections = input.cost.selections.len() as u64;
-    if selections > 0 {
+    if selections > 0 && !is_covered {
         let calls = monthly(selections, input.every.cost);
         rows.push(Row {
             source: "cost",
@@ -224,6 +230,41 @@ fn commitment_rows(input: &Input<'_>) -> Vec<Row> {
     vec![
         row(commitments::PLANS, monthly(input.estate.accounts + 1, input.every.cost)),
         row(commitments::COVERAGE, monthly(1, Span::days(7))),
+    ]
+}
+
+/// Requests of S3 for one reading of an export in a bucket: its manifests and its data are listed before
+/// and after; manifests of 14 months are read, and the files of the two months that may change.
+///
+/// Practice: a platform of some size has four files a month.
+const EXPORT_LISTS: u64 = 4;
+const EXPORT_GETS: u64 = 2 * 14 + 2 * 4;
+
+/// Exports in buckets; those in folders cost nothing.
+fn export_rows(input: &Input<'_>) -> Vec<Row> {
+    let is_bucket = |export: &&data_exports::Export| {
+        matches!(export.location, data_exports::Location::Bucket { .. })
+    };
+    let exports = input.exports.0.iter().filter(is_bucket).count() as u64;
+    if exports == 0 {
+        return Vec::new();
+    }
+    let row = |operation, each: u64, price: prices::Price| {
+        let calls = monthly(exports * each, input.every.cost);
+        Row {
+            source: "cost",
+            what: "exports".to_owned(),
+            operation,
+            priority: Priority::Normal,
+            calls,
+            units: calls,
+            unit: price.unit,
+            usd: price.each * calls,
+        }
+    };
+    vec![
+        row("s3:ListObjectsV2", EXPORT_LISTS, prices::S3_LIST_REQUEST),
+        row("s3:GetObject", EXPORT_GETS, prices::S3_GET_REQUEST),
     ]
 }
 
@@ -390,6 +431,7 @@ mod tests {
             prices: &price_list::Config::default(),
             commitments: commitments::Config::default(),
             second_opinion: second_opinion::Config::default(),
+            exports: &data_exports::Config::default(),
             every: Every::default(),
             cap: usd(cap),
         })
@@ -448,6 +490,7 @@ mod tests {
                 prices: &price_list::Config::default(),
                 commitments: commitments::Config::default(),
                 second_opinion: second_opinion::Config::default(),
+                exports: &data_exports::Config::default(),
                 every: Every { usage: Span::hours(1), ..Every::default() },
                 cap: usd("100"),
             })
@@ -475,6 +518,7 @@ mod tests {
                 prices: &price_list::Config::default(),
                 commitments: commitments::Config::default(),
                 second_opinion: second_opinion::Config::default(),
+                exports: &data_exports::Config::default(),
                 every: Every::default(),
                 cap: usd(cap),
             })

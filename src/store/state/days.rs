@@ -78,7 +78,7 @@ pub fn day_reads(bill: &Bill, read_at: Timestamp) -> Vec<DayRead> {
 
 impl Tx<'_> {
     /// Notes what was read of days; it replaces what was noted before. Returns the days that were
-    /// settled when they were last read, and are not what they were.
+    /// settled when they were last read, and are not what they were; they are kept as restatements.
     pub fn note_days(
         &self,
         reads: &[DayRead],
@@ -96,13 +96,15 @@ impl Tx<'_> {
                 && before != read.total
                 && day_state(read.day, read_at, read_at, settle_days, false) >= DayState::Settled
             {
-                restated.push(Restatement {
+                let restatement = Restatement {
                     view: read.view.clone(),
                     billing_account_id: read.billing_account_id.clone(),
                     day: read.day,
                     before,
                     after: read.total,
-                });
+                };
+                self.add_restatement(&restatement, &read.source, read_at, read.read_at)?;
+                restated.push(restatement);
             }
             self.run(
                 "INSERT INTO day_read (source, view, billing_account_id, day, read_at, rows, total,
@@ -231,19 +233,10 @@ mod tests {
                 .iter()
                 .map(|(day, cost, estimated)| Charge {
                     day: day.parse().unwrap(),
-                    sub_account_id: None,
-                    service_name: None,
-                    region_id: None,
-                    sku_meter: None,
-                    charge_category: None,
-                    record_type: None,
-                    tag_key: None,
-                    tag_value: None,
                     billed_cost: cost.parse().unwrap(),
                     effective_cost: cost.parse().unwrap(),
-                    consumed_quantity: None,
-                    consumed_unit: None,
                     estimated: *estimated,
+                    ..Charge::default()
                 })
                 .collect(),
         }

@@ -189,6 +189,50 @@ const STEPS: &[&str] = &[
         body TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE export_read (
+        export TEXT NOT NULL,
+        folder TEXT NOT NULL,
+        mark TEXT NOT NULL,
+        read_at INTEGER NOT NULL,
+        PRIMARY KEY (export, folder)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE bill_total (
+        source TEXT NOT NULL,
+        billing_account_id TEXT NOT NULL,
+        month TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        billed TEXT NOT NULL,
+        effective TEXT NOT NULL,
+        read_at INTEGER NOT NULL,
+        export TEXT NOT NULL,
+        PRIMARY KEY (billing_account_id, month)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE source_difference (
+        billing_account_id TEXT NOT NULL,
+        month TEXT NOT NULL,
+        account TEXT,
+        service TEXT,
+        cost_explorer TEXT NOT NULL,
+        export TEXT NOT NULL,
+        compared_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX source_difference_bill ON source_difference (billing_account_id, month);
+
+    CREATE TABLE restatement (
+        source TEXT NOT NULL,
+        view TEXT NOT NULL,
+        billing_account_id TEXT NOT NULL,
+        day TEXT NOT NULL,
+        seen_at INTEGER NOT NULL,
+        read_before INTEGER NOT NULL,
+        before TEXT NOT NULL,
+        after TEXT NOT NULL,
+        PRIMARY KEY (source, view, billing_account_id, day, seen_at)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 fn form(connection: &Connection, path: &Path) -> Result<usize, StoreError> {

@@ -4,6 +4,7 @@
 //! both or neither. Methods block for a moment on the disk; call the large ones from a blocking
 //! task.
 
+mod bills;
 mod budgets;
 mod days;
 mod findings;
@@ -25,6 +26,7 @@ use rust_decimal::Decimal;
 use super::StoreError;
 use crate::model::{Day, Usd};
 
+pub use bills::{BillTotal, SeenRestatement, SourceDifference};
 pub use budgets::MadeForecast;
 pub use days::{DayRead, DayStatus, Restatement, day_reads};
 pub use findings::FindingChanges;
@@ -180,6 +182,7 @@ impl State {
             let day = crate::model::time::day_of(before).to_string();
             tx.run("DELETE FROM request WHERE day < ?1", [&day])?;
             tx.run("DELETE FROM day_read WHERE day < ?1", [&day])?;
+            tx.run("DELETE FROM restatement WHERE day < ?1", [&day])?;
             tx.run("DELETE FROM forecast WHERE through < ?1", [&day])?;
             tx.run(
                 "DELETE FROM outbox WHERE status <> 'pending' AND created_at < ?1

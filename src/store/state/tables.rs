@@ -11,7 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use jiff::Timestamp;
 
-use super::{DayStatus, State, Tx};
+use super::{DayStatus, SeenRestatement, State, Tx};
 use crate::model::{Column, Incident, Table, Type, Value};
 use crate::store::StoreError;
 use crate::store::rows::batch;
@@ -231,6 +231,38 @@ const DAY_STATUS: &[Column] = &[
     Column::required("total", Type::Money, "Billed cost of the day in this view.").unit("USD"),
 ];
 
+const BILL_TOTALS: &[Column] = &[
+    Column::required("source", Type::Text, "As `cost.x_source`."),
+    Column::required("billing_account_id", Type::Text, "As in `cost`."),
+    Column::required("month", Type::Text, "Month of the bill: `2026-02`."),
+    Column::required("rows", Type::Int, "Rows that counted.").unit("rows"),
+    Column::required("billed_cost", Type::Money, "What they add up to.").unit("USD"),
+    Column::required("effective_cost", Type::Money, "The same, amortized.").unit("USD"),
+    Column::required("read_at", Type::Time, "When the export was read."),
+];
+
+const SOURCE_DIFFERENCES: &[Column] = &[
+    Column::required("billing_account_id", Type::Text, "As in `cost`."),
+    Column::required("month", Type::Text, "Month of the bill: `2026-02`."),
+    Column::optional("sub_account_id", Type::Text, "As in `cost`."),
+    Column::optional("service_name", Type::Text, "As in `cost`."),
+    Column::required("cost_explorer_cost", Type::Money, "Billed cost by Cost Explorer.")
+        .unit("USD"),
+    Column::required("export_cost", Type::Money, "Billed cost by the export, which counts.")
+        .unit("USD"),
+    Column::required("compared_at", Type::Time, "When both were last compared."),
+];
+
+const RESTATEMENTS: &[Column] = &[
+    Column::required("view", Type::Text, "As `cost.x_view`; each view tells the same change."),
+    Column::required("billing_account_id", Type::Text, "As in `cost`."),
+    Column::required("day", Type::Day, "The settled day that was changed."),
+    Column::required("seen_at", Type::Time, "When the change was read."),
+    Column::required("read_before", Type::Time, "When the day had last been read before."),
+    Column::required("before_cost", Type::Money, "Billed cost of the day before.").unit("USD"),
+    Column::required("after_cost", Type::Money, "Billed cost of the day after.").unit("USD"),
+];
+
 const FORECASTS: &[Column] = &[
     Column::required("subject", Type::Text, "`bill`, `service/msk` or `budget/` and its name."),
     Column::required("period", Type::Text, "What it is about: `2026-02`, `2026-Q1`, `2026`."),
@@ -258,6 +290,18 @@ pub fn tables() -> Vec<Table> {
         ),
         table("excluded_findings", "What would be findings, and is left alone.", EXCLUDED),
         table("day_status", "How settled the cost of each day is, for each view.", DAY_STATUS),
+        table(
+            "bill_totals",
+            "What the rows of each exported bill add up to, as they were read: what `cost` holds of \
+             it is the same.",
+            BILL_TOTALS,
+        ),
+        table(
+            "source_differences",
+            "Where Cost Explorer and an export were both read: what each says. The export counts.",
+            SOURCE_DIFFERENCES,
+        ),
+        table("restatements", "Changes of days that were settled.", RESTATEMENTS),
         table("forecasts", "Every forecast that was made, as it was made.", FORECASTS),
         table("runs", "What centime read, and how it went.", RUNS),
         table("requests", "What centime's own requests to AWS cost.", REQUESTS),
@@ -358,6 +402,52 @@ fn cells(
                     read.estimated.into(),
                     count(read.rows),
                     read.total.into(),
+                ]
+            })
+            .collect(),
+        "bill_totals" => tx
+            .bill_totals()?
+            .into_iter()
+            .map(|it| {
+                vec![
+                    it.source.into(),
+                    it.billing_account_id.into(),
+                    it.month.to_string().into(),
+                    count(it.rows),
+                    it.billed.into(),
+                    it.effective.into(),
+                    it.read_at.into(),
+                ]
+            })
+            .collect(),
+        "source_differences" => tx
+            .differences()?
+            .into_iter()
+            .map(|it| {
+                vec![
+                    it.billing_account_id.into(),
+                    it.month.to_string().into(),
+                    it.account.into(),
+                    it.service.into(),
+                    it.cost_explorer.into(),
+                    it.export.into(),
+                    it.compared_at.into(),
+                ]
+            })
+            .collect(),
+        "restatements" => tx
+            .restatements()?
+            .into_iter()
+            .map(|it| {
+                let SeenRestatement { seen_at, read_before, restatement } = it;
+                vec![
+                    restatement.view.into(),
+                    restatement.billing_account_id.into(),
+                    restatement.day.into(),
+                    seen_at.into(),
+                    read_before.into(),
+                    restatement.before.into(),
+                    restatement.after.into(),
                 ]
             })
             .collect(),

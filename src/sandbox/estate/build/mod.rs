@@ -251,6 +251,12 @@ impl Build {
             until: None,
             stored: false,
             money_only: false,
+            // The bill calls a bucket by its name, everything else by its ARN.
+            shares: match (charge.service, meta.arn.as_str()) {
+                (_, "") => Vec::new(),
+                (super::bill::S3, _) => vec![(meta.name.clone(), Decimal::ONE)],
+                (_, arn) => vec![(arn.to_owned(), Decimal::ONE)],
+            },
         }
     }
 }
