@@ -23,6 +23,9 @@ const CONFIGURED: &[&[&str]] = &[
     &["forecast"],
     &["forecast", "backtest"],
     &["query", "select 1"],
+    &["reconcile"],
+    &["restatements"],
+    &["savings"],
     &["report"],
     &["rules", "try", "rds-idle"],
     &["iam-policy"],
@@ -169,7 +172,9 @@ fn every_command_has_help_with_an_example() {
             "plan",
             "prices",
             "query",
+            "reconcile",
             "report",
+            "restatements",
             "rules",
             "rules backtest",
             "rules explain",
@@ -181,6 +186,7 @@ fn every_command_has_help_with_an_example() {
             "rules try",
             "run",
             "sandbox",
+            "savings",
             "version",
         ]
     );

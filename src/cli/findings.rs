@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::alerts::{By, give, snooze, span};
+use super::savings::measured;
 use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print, print_json};
 use crate::daemon::second_opinion::{self, Asked};
 use crate::daemon::system_clock;
@@ -545,8 +546,11 @@ fn show(arguments: &Show) -> Result<End, Failure> {
     let history = history(state, &record)?;
     let others = others(state, &record)?;
     let (_, opinions) = second_opinions(&store)?;
+    let mut measures = state.realised()?;
+    measures.retain(|it| it.finding == record.finding.id);
     if arguments.json {
         let mut value = json(&record, answer.as_ref(), &opinions);
+        value["measured"] = serde_json::to_value(&measures)?;
         value["history"] = history
             .iter()
             .map(|(at, what)| serde_json::json!({ "at": at.to_string(), "what": what }))
@@ -556,6 +560,9 @@ fn show(arguments: &Show) -> Result<End, Failure> {
         print_json(&value)?;
     } else {
         print(story(&record, answer.as_ref(), &others, &history))?;
+        for it in measures {
+            print(format!("  since {}: {}", it.changed_on, measured(&it)))?;
+        }
         for verdict in verdicts(&record.finding, &opinions) {
             print(format!("  {}", verdict.words))?;
         }

@@ -16,10 +16,13 @@ mod parity;
 mod plan;
 mod prices;
 mod query;
+mod reconcile;
 mod report;
+mod restatements;
 mod rules;
 mod run;
 mod sandbox;
+mod savings;
 mod version;
 
 use std::io::{self, Write};
@@ -83,6 +86,7 @@ enum Command {
     Plan(plan::Arguments),
     Check(check::Arguments),
     Findings(findings::Arguments),
+    Savings(savings::Arguments),
     Prices(prices::Arguments),
     Parity(parity::Arguments),
     Budgets(budgets::Arguments),
@@ -94,6 +98,8 @@ enum Command {
     #[command(subcommand)]
     Rules(rules::Command),
     Query(query::Arguments),
+    Reconcile(reconcile::Arguments),
+    Restatements(restatements::Arguments),
     Report(report::Arguments),
     Sandbox(sandbox::Arguments),
     Demo(demo::Arguments),
@@ -141,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Findings(arguments) => findings::run(&arguments),
+        Command::Savings(arguments) => savings::run(&arguments),
         Command::Prices(arguments) => prices::run(&arguments),
         Command::Parity(arguments) => parity::run(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
@@ -149,6 +156,8 @@ pub fn main() -> ExitCode {
         Command::Notify(command) => notify::run(&command),
         Command::Rules(command) => rules::run(&command),
         Command::Query(arguments) => query::run(&arguments),
+        Command::Reconcile(arguments) => reconcile::run(&arguments),
+        Command::Restatements(arguments) => restatements::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),

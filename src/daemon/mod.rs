@@ -8,6 +8,7 @@
 //! written ends a cycle.
 
 pub mod alerts;
+pub mod books;
 pub mod budgets;
 pub mod commitments;
 mod deliver;
@@ -17,6 +18,7 @@ mod observe;
 mod owners;
 pub mod prices;
 mod read;
+pub mod realised;
 pub mod report;
 mod run;
 pub mod schedule;
@@ -378,7 +380,9 @@ impl Daemon {
         if jobs.contains(&Job::Cost) {
             sources.extend(self.read_aws_budgets(&watch).await?);
             self.keep_requests()?;
+            self.reconcile(&watch).await?;
             self.judge_budgets(&watch).await?;
+            self.measure_changes(&watch).await?;
         }
         self.tell(&watch, &sources).await?;
         Ok(CycleReport {

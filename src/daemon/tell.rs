@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::observe::Observer;
-use super::{Daemon, SourceReport, Watch, alerts};
+use super::{Daemon, SourceReport, Watch, alerts, realised};
 use crate::aws::LedgerSnapshot;
 use crate::aws::ledger::LATENCY_BUCKETS;
 use crate::insights::alerts::said::{self, SourceRead};
@@ -205,9 +205,11 @@ impl Daemon {
         let rows = observer.table_rows().await?;
         let rules: Vec<String> = watch.pack.rules().iter().map(|rule| rule.id.clone()).collect();
         let size = store_size(self.store.directory());
+        let realized = realised::by_rule(&self.store.state.realised()?, self.now());
         let mut snapshot = self.snapshot();
-        let restated = snapshot.cost.restated;
-        snapshot.cost = snapshot::Cost { restated, ..cost };
+        snapshot.findings.realized = realized;
+        let snapshot::Cost { restated, unreconciled, .. } = snapshot.cost;
+        snapshot.cost = snapshot::Cost { restated, unreconciled, ..cost };
         snapshot.inventory = inventory;
         snapshot.findings.tally(&records, &answers, &rules, &accounts);
         for source in &mut snapshot.sources {

@@ -9,6 +9,8 @@ pub mod forecast;
 pub mod ownership;
 pub mod parity;
 pub mod prices;
+pub mod realised;
+pub mod reconcile;
 pub mod report;
 pub mod rules;
 pub mod second_opinion;

@@ -9,6 +9,7 @@ pub mod incident;
 pub mod money;
 pub mod opinion;
 pub mod price;
+pub mod realised;
 pub mod request;
 pub mod resource;
 pub mod secret;

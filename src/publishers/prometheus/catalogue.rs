@@ -93,6 +93,8 @@ metrics! {
             "1 when the previous month can no longer change by the configured rule, else 0.";
         RESTATED: Counter "centime_restated_usd_total" ["direction"]
             "Absolute change of days that were already settled, since start.";
+        BILL_DIFFERENCE: Gauge "centime_bill_difference_usd" []
+            "Largest difference between two views of the bills of the current and the previous month, or between an export's rows and what is kept of them. Anything but 0 is an error: centime reconcile names the parts.";
         LABEL_VALUES_FOLDED: Gauge "centime_label_values_folded" ["label"]
             "Label values folded into __other__ at the last refresh; above 0 the limit hides detail.";
     }
@@ -143,6 +145,10 @@ metrics! {
             "Saving per month of open counted findings, after existing commitments; superseded findings are left out.";
         POTENTIAL_SAVINGS_LIST: Gauge "centime_monthly_potential_savings_list_usd" ["rule", "account"]
             "Same findings at public list price.";
+        REALIZED_SAVINGS: Gauge "centime_month_to_date_realized_savings_usd" ["rule"]
+            "Measured on settled days of this month: what the changes that ended findings of the rule have saved, losses taken off.";
+        REALIZATION: Gauge "centime_savings_realization_ratio" ["rule"]
+            "Measured saving of the rule's ended findings over what they promised for the same days; absent without a promise.";
         FINDING_OLDEST_OPEN: Gauge "centime_finding_oldest_open_timestamp_seconds" ["rule"]
             "When the oldest open finding of the rule was opened; absent without one.";
         FINDING_TRANSITIONS: Counter "centime_finding_transitions_total" ["rule", "to"]

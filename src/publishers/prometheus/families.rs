@@ -189,6 +189,7 @@ fn cost<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>
             .map(|(direction, usd)| (vec![direction.into()], usd))
             .collect(),
     );
+    families.single(metrics::BILL_DIFFERENCE, cost.unreconciled.map(Usd::to_f64));
     families.count(
         metrics::LABEL_VALUES_FOLDED,
         fold.folded.iter().map(|(label, folded)| (vec![(*label).into()], *folded as u64)).collect(),
@@ -367,6 +368,22 @@ fn findings<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families
     };
     families.usd(metrics::POTENTIAL_SAVINGS, savings(|saving| saving.effective));
     families.usd(metrics::POTENTIAL_SAVINGS_LIST, savings(|saving| saving.list));
+    families.usd(
+        metrics::REALIZED_SAVINGS,
+        findings
+            .realized
+            .iter()
+            .map(|it| (vec![fold.value("rule", &it.rule)], it.month_to_date))
+            .collect(),
+    );
+    families.number(
+        metrics::REALIZATION,
+        findings
+            .realized
+            .iter()
+            .filter_map(|it| Some((vec![fold.value("rule", &it.rule)], it.ratio?)))
+            .collect(),
+    );
     families.add(
         metrics::FINDING_OLDEST_OPEN,
         findings

@@ -44,6 +44,8 @@ pub struct Cost {
     pub month_elapsed: Option<(u8, u8)>,
     pub previous_month_final: Option<bool>,
     pub restated: Option<Restated>,
+    /// The largest difference between two views of the bill.
+    pub unreconciled: Option<Usd>,
 }
 
 /// Cost of one account, service and region. Cells with the same labels are added up, so that
@@ -212,6 +214,7 @@ pub struct Findings {
     pub last_evaluation: Option<Timestamp>,
     pub counts: Vec<FindingCount>,
     pub savings: Vec<Saving>,
+    pub realized: Vec<Realized>,
     /// Rule, and when its oldest open finding was opened.
     pub oldest_open: Vec<(String, Timestamp)>,
     pub transitions: Vec<Transition>,
@@ -225,6 +228,15 @@ pub struct FindingCount {
     /// `open`, `acknowledged`, `snoozed` or `dismissed`.
     pub status: &'static str,
     pub findings: u64,
+}
+
+/// What changes have saved, measured on the bill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Realized {
+    pub rule: String,
+    pub month_to_date: Usd,
+    /// Of what was promised; `None` without a promise.
+    pub ratio: Option<f64>,
 }
 
 /// Per month, of the findings that count.

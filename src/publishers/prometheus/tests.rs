@@ -67,6 +67,7 @@ pub(super) fn full() -> Snapshot {
             month_elapsed: Some((16, 28)),
             previous_month_final: Some(true),
             restated: Some(Restated { up: usd("1.25"), down: Usd::ZERO }),
+            unreconciled: Some(Usd::ZERO),
         },
         budgets: vec![Budget {
             name: "msk-prod".into(),
@@ -129,6 +130,11 @@ pub(super) fn full() -> Snapshot {
                 account: "prod".into(),
                 list: Some(usd("919.8")),
                 effective: Some(usd("700")),
+            }],
+            realized: vec![Realized {
+                rule: "msk-idle-cluster".into(),
+                month_to_date: usd("212.5"),
+                ratio: Some(0.92),
             }],
             oldest_open: vec![("msk-idle-cluster".into(), at("2026-02-01T06:00:00Z"))],
             transitions: vec![Transition {

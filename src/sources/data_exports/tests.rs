@@ -55,10 +55,6 @@ impl Kept {
         sums.sum()
     }
 
-    fn rows(&self) -> usize {
-        self.charges.iter().map(|(_, _, batch)| batch.num_rows()).sum()
-    }
-
     fn texts(&self, column: &str) -> Vec<Option<String>> {
         let of_batch = |batch: &RecordBatch| -> Vec<Option<String>> {
             let cells = batch.column_by_name(column).unwrap().as_string::<i32>();

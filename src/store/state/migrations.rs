@@ -232,6 +232,13 @@ const STEPS: &[&str] = &[
         after TEXT NOT NULL,
         PRIMARY KEY (source, view, billing_account_id, day, seen_at)
     ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE realised (
+        finding TEXT NOT NULL,
+        changed_on TEXT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (finding, changed_on)
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 

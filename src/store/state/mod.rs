@@ -11,6 +11,7 @@ mod findings;
 mod incidents;
 mod migrations;
 mod outbox;
+mod realised;
 mod reports;
 mod runs;
 mod tables;

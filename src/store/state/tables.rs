@@ -12,6 +12,8 @@ use datafusion::prelude::SessionContext;
 use jiff::Timestamp;
 
 use super::{DayStatus, SeenRestatement, State, Tx};
+use crate::model::realised::{self, Realised};
+use crate::model::time::start_of;
 use crate::model::{Column, Incident, Table, Type, Value};
 use crate::store::StoreError;
 use crate::store::rows::batch;
@@ -263,6 +265,52 @@ const RESTATEMENTS: &[Column] = &[
     Column::required("after_cost", Type::Money, "Billed cost of the day after.").unit("USD"),
 ];
 
+const REALIZED_SAVINGS: &[Column] = &[
+    Column::required("time", Type::Time, "00:00 of the UTC day that was counted."),
+    Column::required("finding", Type::Text, "As `findings.id`: what the change ended."),
+    Column::required("rule", Type::Text, "Id of the rule."),
+    Column::required("service", Type::Text, "`msk`, `emr`, `lambda`, `rds` or `s3`."),
+    Column::required("account", Type::Text, "Account that holds the resource, 12 digits."),
+    Column::required("resource_id", Type::Text, "As in `resources`."),
+    Column::optional("environment", Type::Text, "As in `resources`."),
+    Column::optional("team", Type::Text, "As in `resources`."),
+    Column::required(
+        "saved_usd",
+        Type::Money,
+        "What it cost less than the baseline; below zero where it cost more.",
+    )
+    .unit("USD"),
+];
+
+const MEASURED_CHANGES: &[Column] = &[
+    Column::required("finding", Type::Text, "As `findings.id`: what the change ended."),
+    Column::required("rule", Type::Text, "Id of the rule."),
+    Column::required("account", Type::Text, "Account that holds the resource, 12 digits."),
+    Column::required("resource_id", Type::Text, "As in `resources`."),
+    Column::required("changed_on", Type::Day, "Day of the change, which is not counted."),
+    Column::required("change", Type::Text, "What was done."),
+    Column::required(
+        "state",
+        Type::Text,
+        "`counted`; `waiting` for a day to settle; `no_cost`: the bill does not tell cost by \
+         resource; `no_baseline`: it cost nothing before.",
+    ),
+    Column::optional("baseline_daily_usd", Type::Money, "Mean cost of a day before the change.")
+        .unit("USD"),
+    Column::optional("days", Type::Int, "Settled days that were counted, ninety at most.")
+        .unit("days"),
+    Column::optional("through", Type::Day, "The last of them."),
+    Column::optional("saved_usd", Type::Money, "Saved on these days; below zero: a regression.")
+        .unit("USD"),
+    Column::optional("predicted_usd", Type::Money, "What the finding promised for these days.")
+        .unit("USD"),
+    Column::optional(
+        "capped",
+        Type::Bool,
+        "More was saved than half as much again as was promised; the rest is not claimed.",
+    ),
+];
+
 const FORECASTS: &[Column] = &[
     Column::required("subject", Type::Text, "`bill`, `service/msk` or `budget/` and its name."),
     Column::required("period", Type::Text, "What it is about: `2026-02`, `2026-Q1`, `2026`."),
@@ -289,6 +337,16 @@ pub fn tables() -> Vec<Table> {
             FINDING_EVENTS,
         ),
         table("excluded_findings", "What would be findings, and is left alone.", EXCLUDED),
+        table(
+            "realized_savings",
+            "What changes have saved, day by day, measured on settled days of the bill.",
+            REALIZED_SAVINGS,
+        ),
+        table(
+            "measured_changes",
+            "Changes that ended findings, and what they have saved.",
+            MEASURED_CHANGES,
+        ),
         table("day_status", "How settled the cost of each day is, for each view.", DAY_STATUS),
         table(
             "bill_totals",
@@ -309,6 +367,28 @@ pub fn tables() -> Vec<Table> {
         table("incidents", "Alerts and what became of them.", INCIDENTS),
         table("incident_events", "What happened to incidents, and who did it.", INCIDENT_EVENTS),
         table("suppressions", "What was not told on purpose, and why.", SUPPRESSIONS),
+    ]
+}
+
+fn measured_change(it: Realised) -> Vec<Value> {
+    let count = match &it.state {
+        realised::State::Counted(count) => Some(count),
+        _ => None,
+    };
+    vec![
+        it.finding.as_str().into(),
+        it.rule.as_str().into(),
+        it.account.as_str().into(),
+        it.resource_id.as_str().into(),
+        it.changed_on.into(),
+        it.change.as_str().into(),
+        it.state.as_str().into(),
+        it.state.baseline().map(|baseline| baseline.daily).into(),
+        count.map(|count| i64::try_from(count.days.len()).unwrap_or(i64::MAX)).into(),
+        count.map(|count| count.through).into(),
+        count.map(|count| count.saved).into(),
+        count.and_then(|count| count.predicted).into(),
+        count.map(|count| count.is_capped).into(),
     ]
 }
 
@@ -388,6 +468,25 @@ fn cells(
                 ]
             })
             .collect(),
+        "realized_savings" => tx
+            .realised()?
+            .iter()
+            .flat_map(|it| it.daily().map(move |(day, saved)| (it, day, saved)))
+            .map(|(it, day, saved)| {
+                vec![
+                    start_of(day).into(),
+                    it.finding.as_str().into(),
+                    it.rule.as_str().into(),
+                    it.service.as_str().into(),
+                    it.account.as_str().into(),
+                    it.resource_id.as_str().into(),
+                    it.environment.as_deref().into(),
+                    it.team.as_deref().into(),
+                    saved.into(),
+                ]
+            })
+            .collect(),
+        "measured_changes" => tx.realised()?.into_iter().map(measured_change).collect(),
         "day_status" => tx
             .day_statuses(now, settle_days)?
             .into_iter()

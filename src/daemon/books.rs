@@ -1,0 +1,165 @@
+//! The books of the bill: whether its views agree, and what changed of days that were settled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::observe::rows;
+use super::{Daemon, Watch};
+use crate::insights::reconcile::{Check, Part, reconcile};
+use crate::model::{Day, Month, Usd, Value};
+use crate::store::state::SeenRestatement;
+use crate::store::{Store, StoreError};
+
+/// The view that is the whole invoice.
+const INVOICE: &str = "account_service";
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// Holds every view of the bills of some months against the others; `None`: of all months.
+///
+/// # Errors
+///
+/// When the lake or the state cannot be read.
+pub async fn checks(
+    store: &Store,
+    months: Option<&BTreeSet<Month>>,
+    watched: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<Vec<Check>, StoreError> {
+    let chosen = months.map_or_else(String::new, |months| {
+        let months: Vec<String> = months.iter().map(|month| format!("'{month}'")).collect();
+        format!("where x_billing_month in ({})", months.join(", "))
+    });
+    let sql = format!(
+        "select billing_account_id, x_billing_month, x_view, sub_account_id, service_name, \
+         x_record_type, sum(billed_cost) from cost {chosen} group by 1, 2, 3, 4, 5, 6"
+    );
+    let found = store.query(&sql, now, None).await?;
+    let parts: Vec<Part> = rows(&found)
+        .filter_map(|row| match row.as_slice() {
+            [payer, month, view, account, service, record_type, Value::Money(billed)] => {
+                Some(Part {
+                    billing_account_id: text(payer)?,
+                    month: text(month)?.parse().ok()?,
+                    view: text(view)?,
+                    account: text(account),
+                    service: text(service),
+                    record_type: text(record_type),
+                    billed: *billed,
+                })
+            }
+            _ => None,
+        })
+        .collect();
+    let totals = store.state.bill_totals()?.into_iter();
+    let totals = totals.map(|it| ((it.billing_account_id, it.month), it.billed)).collect();
+    Ok(reconcile(&parts, &totals, watched))
+}
+
+/// What moved a restated day: cost by service and usage type before and after.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Moved {
+    pub service: Option<String>,
+    /// `None` for what the run-rate cost does not explain: credits, refunds, tax, support.
+    pub usage_type: Option<String>,
+    pub before: Usd,
+    pub after: Usd,
+}
+
+/// What moved a restated day, the largest change first; `None` when the lake keeps the version before it
+/// no more.
+///
+/// # Errors
+///
+/// When the lake cannot be read.
+pub async fn moved(
+    store: &Store,
+    seen: &SeenRestatement,
+    now: Timestamp,
+) -> Result<Option<Vec<Moved>>, StoreError> {
+    let day = seen.restatement.day;
+    let mut sides = Vec::new();
+    for instant in [seen.read_before, seen.seen_at] {
+        match costs_of(store, &seen.restatement.billing_account_id, day, now, instant).await {
+            Ok(costs) => sides.push(costs),
+            Err(StoreError::NotKept { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    let (after, before) = (sides.pop().unwrap_or_default(), sides.pop().unwrap_or_default());
+    let keys: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
+    let mut moved: Vec<Moved> = keys
+        .into_iter()
+        .map(|key| Moved {
+            before: before.get(&key).copied().unwrap_or_default(),
+            after: after.get(&key).copied().unwrap_or_default(),
+            service: key.0,
+            usage_type: key.1,
+        })
+        .filter(|it| it.before != it.after)
+        .collect();
+    moved.sort_by_key(|it| std::cmp::Reverse((it.after - it.before).abs()));
+    Ok(Some(moved))
+}
+
+/// Service and usage type.
+type Costs = BTreeMap<(Option<String>, Option<String>), Usd>;
+
+/// Billed cost of a day by service and usage type as the lake held it; what usage does not explain of a
+/// service stands without a usage type.
+async fn costs_of(
+    store: &Store,
+    payer: &str,
+    day: Day,
+    now: Timestamp,
+    as_of: Timestamp,
+) -> Result<Costs, StoreError> {
+    let payer = super::budgets::text(payer);
+    let sql = format!(
+        "select x_view, service_name, sku_meter, sum(billed_cost) from cost where x_view in \
+         ('{INVOICE}', 'usage_type') and x_billing_month = '{}' and charge_period_start = date \
+         '{day}' and billing_account_id = {payer} group by 1, 2, 3",
+        Month::of(day)
+    );
+    let found = store.query(&sql, now, Some(as_of)).await?;
+    let mut costs = Costs::new();
+    let mut rest: BTreeMap<Option<String>, Usd> = BTreeMap::new();
+    for row in rows(&found) {
+        let [view, service, usage_type, Value::Money(usd)] = row.as_slice() else { continue };
+        let of_service = rest.entry(text(service)).or_default();
+        if text(view).as_deref() == Some(INVOICE) {
+            *of_service += *usd;
+        } else {
+            *of_service = *of_service - *usd;
+            *costs.entry((text(service), text(usage_type))).or_default() += *usd;
+        }
+    }
+    costs.extend(rest.into_iter().map(|(service, usd)| ((service, None), usd)));
+    Ok(costs)
+}
+
+impl Daemon {
+    /// Reconciles the months that were just read, and notes for the metrics how it ended.
+    pub(super) async fn reconcile(&self, watch: &Watch) -> Result<(), StoreError> {
+        let now = self.now();
+        let open = Month::of(crate::model::time::day_of(now));
+        let months = BTreeSet::from([open.previous(), open]);
+        let watched = watch.account_names().into_keys().collect();
+        let checks = checks(&self.store, Some(&months), &watched, now).await?;
+        for check in checks.iter().filter(|check| !check.is_right()) {
+            tracing::error!(
+                month = %check.month, check = check.what, expected = %check.expected,
+                found = %check.found, "the bill does not reconcile: `centime reconcile` has the parts"
+            );
+        }
+        self.snapshot().cost.unreconciled =
+            Some(checks.iter().map(Check::largest).max().unwrap_or_default());
+        Ok(())
+    }
+}
