@@ -7,6 +7,7 @@ use clap::Args;
 use super::{ConfigPath, End, Failure, block_on, open_store, print, print_json};
 use crate::daemon::books::{self, Moved};
 use crate::daemon::system_clock;
+use crate::model::cost::ACCOUNT_SERVICE;
 use crate::model::{Day, Usd};
 use crate::publishers::words::clean;
 use crate::store::state::SeenRestatement;
@@ -32,15 +33,12 @@ pub struct Arguments {
     json: bool,
 }
 
-/// The view that is the whole invoice: each change is told once.
-const INVOICE: &str = "account_service";
-
 pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     let store = open_store(&arguments.config.load()?)?;
     let now = system_clock()();
     let seen = store.state.restatements()?.into_iter().filter(|it| {
         let day = it.restatement.day;
-        it.restatement.view == INVOICE
+        it.restatement.view == ACCOUNT_SERVICE
             && arguments.from.is_none_or(|from| day >= from)
             && arguments.to.is_none_or(|to| day <= to)
     });

@@ -7,12 +7,10 @@ use jiff::Timestamp;
 use super::observe::rows;
 use super::{Daemon, Watch};
 use crate::insights::reconcile::{Check, Part, reconcile};
+use crate::model::cost::ACCOUNT_SERVICE;
 use crate::model::{Day, Month, Usd, Value};
 use crate::store::state::SeenRestatement;
 use crate::store::{Store, StoreError};
-
-/// The view that is the whole invoice.
-const INVOICE: &str = "account_service";
 
 fn text(value: &Value) -> Option<String> {
     match value {
@@ -123,7 +121,7 @@ async fn costs_of(
     let payer = super::budgets::text(payer);
     let sql = format!(
         "select x_view, service_name, sku_meter, sum(billed_cost) from cost where x_view in \
-         ('{INVOICE}', 'usage_type') and x_billing_month = '{}' and charge_period_start = date \
+         ('{ACCOUNT_SERVICE}', 'usage_type') and x_billing_month = '{}' and charge_period_start = date \
          '{day}' and billing_account_id = {payer} group by 1, 2, 3",
         Month::of(day)
     );
@@ -133,7 +131,7 @@ async fn costs_of(
     for row in rows(&found) {
         let [view, service, usage_type, Value::Money(usd)] = row.as_slice() else { continue };
         let of_service = rest.entry(text(service)).or_default();
-        if text(view).as_deref() == Some(INVOICE) {
+        if text(view).as_deref() == Some(ACCOUNT_SERVICE) {
             *of_service += *usd;
         } else {
             *of_service = *of_service - *usd;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::observe::rows;
 use super::{Daemon, Progress, ScopeFailure, SourceReport, Watch};
 use crate::aws::config::AccountConfig;
-use crate::model::cost::{Bill, CHARGE};
+use crate::model::cost::{ACCOUNT_SERVICE, Bill, CHARGE};
 use crate::model::time::Month;
 use crate::model::{Usd, Value};
 use crate::sources::cost_explorer;
@@ -27,9 +27,6 @@ const READS: &str = "1";
 
 /// Charges of a file of the lake.
 const PIECE: usize = 512 * 1024;
-
-/// The view that both sources are compared by.
-const INVOICE: &str = "account_service";
 
 /// Why an export is passed over, for runs and metrics.
 struct Passed {
@@ -342,7 +339,7 @@ async fn costs_in_lake(
     let payer = super::budgets::text(payer);
     let sql = format!(
         "select sub_account_id, service_name, sum(billed_cost) from cost where x_source = \
-         '{source}' and x_view = '{INVOICE}' and billing_account_id = {payer} and \
+         '{source}' and x_view = '{ACCOUNT_SERVICE}' and billing_account_id = {payer} and \
          x_billing_month = '{month}' group by 1, 2"
     );
     let text = |value: &Value| match value {
@@ -361,7 +358,7 @@ async fn costs_in_lake(
 pub(super) fn costs_of(bills: &[Bill], payer: &str, month: Month) -> Costs {
     let mut costs = Costs::new();
     let invoices = bills.iter().filter(|bill| {
-        bill.view == INVOICE && bill.billing_account_id == payer && bill.month == month
+        bill.view == ACCOUNT_SERVICE && bill.billing_account_id == payer && bill.month == month
     });
     for charge in invoices.flat_map(|bill| &bill.charges) {
         let key = (charge.sub_account_id.clone(), charge.service_name.clone());

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::observe::rows;
 use super::{Daemon, Job, Progress, ScopeFailure, SourceReport, Unread, Watch, exports};
 use crate::aws::{self, Scope};
-use crate::model::cost::{Bill, CHARGE};
+use crate::model::cost::{ACCOUNT_SERVICE, Bill, CHARGE};
 use crate::model::time::{Span, day_of};
 use crate::model::{Day, Kind, Month, Resource, UsageDay, Usd, Value};
 use crate::publishers::prometheus::snapshot::Source;
@@ -567,7 +567,7 @@ async fn keep_bills(
         Ok(restated)
     })?;
     note_restatements(daemon, &restated);
-    for bill in all().filter(|bill| is_exported(bill) && bill.view == INVOICE) {
+    for bill in all().filter(|bill| is_exported(bill) && bill.view == ACCOUNT_SERVICE) {
         exports::compare(store, bill, now).await?;
     }
     Ok(())
@@ -590,14 +590,11 @@ fn untold(
     Some(job)
 }
 
-/// The view that is the whole invoice: what it restates, the bill restates.
-const INVOICE: &str = "account_service";
-
 /// Tells which settled days are not what they were, and counts by how much.
 pub(super) fn note_restatements(daemon: &Daemon, restated: &[Restatement]) {
     let mut snapshot = daemon.snapshot();
     let total = snapshot.cost.restated.get_or_insert_default();
-    for it in restated.iter().filter(|it| it.view == INVOICE) {
+    for it in restated.iter().filter(|it| it.view == ACCOUNT_SERVICE) {
         let change = it.after - it.before;
         if change > Usd::ZERO {
             total.up += change;

@@ -9,18 +9,14 @@ use super::budgets::text as literal;
 use super::observe::{rows, text};
 use super::{Daemon, Watch};
 use crate::insights::realised::{BASELINE_DAYS, COUNTED_DAYS, Measured, Rate, changes, measure};
-use crate::model::cost::CHARGE;
+use crate::model::cost::{CHARGE, RUN_RATE_EXCLUDES, USAGE_TYPE};
 use crate::model::finding::FindingRecord;
 use crate::model::realised::{Realised, State};
 use crate::model::time::{DayState, day_of, days};
 use crate::model::{DailyCost, Day, Finding, Usd, Value};
 use crate::publishers::prometheus::snapshot::Realized;
-use crate::sources::cost_explorer::RUN_RATE_EXCLUDES;
 use crate::sources::data_exports::SOURCE;
 use crate::store::{Store, StoreError};
-
-/// The view whose days say how settled the run-rate cost of an export is.
-const RUN_RATE: &str = "usage_type";
 
 /// Kinds whose cost moves with what they do, and the metric whose daily sum that is. The others are
 /// paid by the hour or by what they hold: there a larger volume explains nothing.
@@ -70,7 +66,7 @@ fn settled_days(
     let statuses = store.state.day_statuses(now, settle_days)?;
     let settled = statuses.iter().filter(|status| {
         status.read.source == SOURCE
-            && status.read.view == RUN_RATE
+            && status.read.view == USAGE_TYPE
             && status.state >= DayState::Settled
     });
     let settled: Vec<Day> = settled.map(|status| status.read.day).collect();
@@ -235,7 +231,7 @@ mod tests {
         writer.commit(now).await.unwrap();
         let bill = Bill {
             source: SOURCE,
-            view: RUN_RATE.to_owned(),
+            view: USAGE_TYPE.to_owned(),
             billing_account_id: PAYER.to_owned(),
             month,
             charges: vec![Charge { day: month.first(), ..Charge::default() }],

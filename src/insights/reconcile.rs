@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::model::cost::CHARGE;
+use crate::model::cost::{
+    ACCOUNT_SERVICE, CHARGE, ENVIRONMENT, RECORD_TYPE, REGION, RUN_RATE_EXCLUDES, TEAM, USAGE_TYPE,
+};
 use crate::model::{Month, Usd};
-use crate::sources::cost_explorer::{RUN_RATE_EXCLUDES, View};
 
 /// Billed cost of a view of a bill, by what the view tells apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,9 +170,7 @@ impl Bill<'_> {
     }
 
     fn checks(&self, total: Option<Usd>, watched: &BTreeSet<String>) -> Vec<Check> {
-        let invoice = View::AccountService.name();
-        let record_type = View::RecordType.name();
-        let usage_type = View::UsageType.name();
+        let (invoice, record_type, usage_type) = (ACCOUNT_SERVICE, RECORD_TYPE, USAGE_TYPE);
         let mut checks = Vec::new();
         let mut hold = |what: &str, base: &str, view: &str, by: By, expected: Sums, found: Sums| {
             let what = format!("{what}{view} against {base}, {}", by.words());
@@ -199,7 +198,7 @@ impl Bill<'_> {
         }
         // Run-rate views.
         let base = if is_exported { CHARGE } else { record_type };
-        for view in [View::UsageType, View::Team, View::Environment].map(View::name) {
+        for view in [USAGE_TYPE, TEAM, ENVIRONMENT] {
             if !self.has(view) || !self.has(base) {
                 continue;
             }
@@ -212,7 +211,7 @@ impl Bill<'_> {
                 hold("run-rate ", usage_type, view, by, expected, self.sums(view, by, everything));
             }
         }
-        let region = View::Region.name();
+        let region = REGION;
         if self.has(region) && self.has(base) {
             let is_watched =
                 |part: &Part| part.account.as_ref().is_some_and(|it| watched.contains(it));

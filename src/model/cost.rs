@@ -63,6 +63,21 @@ pub fn cost_table() -> Table {
     }
 }
 
+/// Views that hold the whole invoice: by linked account and service, by record type and account.
+pub const ACCOUNT_SERVICE: &str = "account_service";
+pub const RECORD_TYPE: &str = "record_type";
+/// Views that hold the run rate.
+pub const USAGE_TYPE: &str = "usage_type";
+pub const TEAM: &str = "team";
+pub const REGION: &str = "region";
+pub const ENVIRONMENT: &str = "environment";
+
+/// Record types that run-rate views leave out: they say nothing about what the platform uses.
+///
+/// Source: AWS's billing skill (aws/agent-toolkit-for-aws) leaves out credits and refunds, and tax
+/// and support for an engineering view.
+pub const RUN_RATE_EXCLUDES: [&str; 4] = ["Credit", "Refund", "Tax", "Support"];
+
 /// The view that holds every charge, by day, resource and usage type: from exports of the bill.
 pub const CHARGE: &str = "charge";
 

@@ -1,11 +1,5 @@
 //! What Cost Explorer's record types mean in FOCUS.
 
-/// Record types that run-rate views leave out: they say nothing about what the platform uses.
-///
-/// Source: AWS's billing skill (aws/agent-toolkit-for-aws) leaves out credits and refunds, and tax
-/// and support for an engineering view.
-pub const RUN_RATE_EXCLUDES: [&str; 4] = ["Credit", "Refund", "Tax", "Support"];
-
 /// FOCUS's ChargeCategory of a RECORD_TYPE, and whether the type is a known one. What is not known
 /// is an adjustment: shown, never dropped.
 ///

@@ -23,7 +23,7 @@ use crate::model::cost::Bill;
 use crate::model::time::Month;
 use crate::model::{Day, Usd};
 
-pub use self::category::{RUN_RATE_EXCLUDES, charge_category};
+pub use self::category::charge_category;
 pub use self::config::Config;
 pub use self::read::CostExplorer;
 pub use self::view::{Cut, View};

@@ -6,9 +6,9 @@ use aws_sdk_costexplorer::types::{
 };
 
 use super::Config;
-use super::category::RUN_RATE_EXCLUDES;
 use crate::aws::Priority;
 use crate::model::Selection;
+use crate::model::cost::{self, RUN_RATE_EXCLUDES};
 
 /// What is read of the bill: a view, or a part that budgets count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,18 +145,24 @@ impl View {
     ];
 
     /// Their names, in the same order.
-    pub const NAMES: [&'static str; 6] =
-        ["account_service", "record_type", "usage_type", "team", "region", "environment"];
+    pub const NAMES: [&'static str; 6] = [
+        cost::ACCOUNT_SERVICE,
+        cost::RECORD_TYPE,
+        cost::USAGE_TYPE,
+        cost::TEAM,
+        cost::REGION,
+        cost::ENVIRONMENT,
+    ];
 
     /// Its name in `cost.x_view`.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::AccountService => "account_service",
-            Self::RecordType => "record_type",
-            Self::UsageType => "usage_type",
-            Self::Team => "team",
-            Self::Region => "region",
-            Self::Environment => "environment",
+            Self::AccountService => cost::ACCOUNT_SERVICE,
+            Self::RecordType => cost::RECORD_TYPE,
+            Self::UsageType => cost::USAGE_TYPE,
+            Self::Team => cost::TEAM,
+            Self::Region => cost::REGION,
+            Self::Environment => cost::ENVIRONMENT,
         }
     }
 

@@ -10,10 +10,10 @@ use datafusion::arrow::datatypes::{Date32Type, Decimal128Type};
 use jiff::ToSpan;
 
 use super::{SOURCE, amount, names};
-use crate::model::cost::{Bill, Charge, Selection};
+use crate::model::cost::{Bill, Charge, RUN_RATE_EXCLUDES, Selection};
 use crate::model::time::Month;
 use crate::model::{Day, Usd};
-use crate::sources::cost_explorer::{self, Cut, RUN_RATE_EXCLUDES, View};
+use crate::sources::cost_explorer::{self, Cut, View};
 
 /// What tells two rows of a view apart beside their day.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
