@@ -467,3 +467,106 @@ impl ChargeSink for Kept<'_> {
         (self.daemon.progress)(Progress { source: SOURCE, done, total });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::model::Day;
+    use crate::model::time::{days, start_of};
+    use crate::sandbox::data_export::{Delivery as Mode, deliver};
+    use crate::sandbox::estate::{Estate, Options};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// What the bill of a day is at an instant, by the platform that makes it.
+    fn truth(estate: &Estate, day: Day, as_of: Timestamp) -> Usd {
+        estate.charges(day, as_of).lines.iter().map(|line| line.unblended).sum()
+    }
+
+    /// A month that is read while it grows, closes, is restated and gets a refund: the lake gives back
+    /// each of the views that there were.
+    #[tokio::test]
+    async fn every_past_view_of_a_month_is_given_back_exactly() {
+        let estate =
+            Estate::new(Options { seed: 1, scale: 1, days: 120, now: at("2026-04-25T12:00:00Z") });
+        let month: Month = "2026-02".parse().unwrap();
+        let instants = [
+            ("2026-02-03T14:00:00Z", Mode::Overwrite, 2),
+            ("2026-02-17T08:00:00Z", Mode::CreateNew, 3),
+            ("2026-03-05T10:00:00Z", Mode::CreateNew, 1),
+            ("2026-03-13T10:00:00Z", Mode::Overwrite, 1),
+            ("2026-03-23T10:00:00Z", Mode::CreateNew, 2),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let exports = folder.path().join("exports");
+        let text = format!(
+            "aws:\n  accounts: [{{ id: \"111111111111\" }}]\n  regions: [eu-west-1]\n\
+             store: {{ directory: {data} }}\nexports: [{{ path: {exports} }}]\n",
+            data = folder.path().join("data").display(),
+            exports = exports.display(),
+        );
+        let second = Arc::new(AtomicI64::new(0));
+        let clock = {
+            let second = Arc::clone(&second);
+            Arc::new(move || Timestamp::from_second(second.load(Ordering::Relaxed)).unwrap())
+        };
+        second.store(at(instants[0].0).as_second(), Ordering::Relaxed);
+        let config = Config::parse("centime.yaml", &text).unwrap();
+        let daemon = Daemon::open("centime.yaml".into(), config, clock, |_| {}).await.unwrap();
+        for (instant, mode, chunks) in instants {
+            deliver(&estate, &exports, month, at(instant), (mode, chunks)).unwrap();
+            second.store(at(instant).as_second(), Ordering::Relaxed);
+            let report = daemon.read_exports(&daemon.watch()).await.unwrap().unwrap();
+            assert_eq!(report.failures.len(), 0, "{:?}", report.failures);
+            assert!(report.rows > 0);
+        }
+
+        let mut views = BTreeSet::new();
+        for (instant, _, _) in instants {
+            let as_of = at(instant);
+            for view in [ACCOUNT_SERVICE, CHARGE] {
+                let sql = format!(
+                    "select charge_period_start, sum(billed_cost) from cost where x_view = '{view}' \
+                     group by 1"
+                );
+                let found = daemon.store.query(&sql, as_of, Some(as_of)).await.unwrap();
+                let costs: BTreeMap<Day, Usd> = rows(&found)
+                    .filter_map(|row| match row.as_slice() {
+                        [Value::Day(day), Value::Money(usd)] => Some((*day, *usd)),
+                        _ => None,
+                    })
+                    .collect();
+                for day in days(month.first(), month.last()).filter(|day| start_of(*day) <= as_of) {
+                    let known = costs.get(&day).copied().unwrap_or_default();
+                    assert_eq!(known, truth(&estate, day, as_of), "{view} of {day} at {instant}");
+                }
+                views.insert(costs.values().sum::<Usd>());
+            }
+        }
+        assert_eq!(views.len(), instants.len(), "each time the bill was another one");
+
+        // What changed of settled days is in the books, and what moved can be told.
+        let restated = daemon.store.state.restatements().unwrap();
+        let invoice: Vec<_> =
+            restated.iter().filter(|it| it.restatement.view == ACCOUNT_SERVICE).collect();
+        assert!(!invoice.is_empty());
+        for seen in &invoice {
+            let it = &seen.restatement;
+            assert_eq!(it.before, truth(&estate, it.day, seen.read_before), "{}", it.day);
+            assert_eq!(it.after, truth(&estate, it.day, seen.seen_at), "{}", it.day);
+            let moved =
+                super::super::books::moved(&daemon.store, seen, seen.seen_at).await.unwrap();
+            let moved: Usd = moved.unwrap().iter().map(|part| part.after - part.before).sum();
+            assert_eq!(moved, it.after - it.before, "{}", it.day);
+        }
+        // Nothing was delivered since: nothing is read.
+        let report = daemon.read_exports(&daemon.watch()).await.unwrap().unwrap();
+        assert_eq!(report.rows, 0);
+    }
+}

@@ -172,7 +172,7 @@ async fn the_real_focus_sample_adds_up_billed_and_at_list_price() {
         .flat_map(|bill| &bill.charges)
         .filter(|charge| {
             let kind = charge.record_type.as_deref().unwrap();
-            cost_explorer::RUN_RATE_EXCLUDES.contains(&kind)
+            crate::model::cost::RUN_RATE_EXCLUDES.contains(&kind)
         })
         .fold((Usd::ZERO, Usd::ZERO), |sum, charge| {
             (sum.0 + charge.billed_cost, sum.1 + charge.list_cost.unwrap())
