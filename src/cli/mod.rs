@@ -6,6 +6,7 @@ mod budgets;
 mod check;
 mod collect;
 mod demo;
+mod export;
 mod findings;
 mod forecast;
 mod iam_policy;
@@ -98,6 +99,8 @@ enum Command {
     #[command(subcommand)]
     Rules(rules::Command),
     Query(query::Arguments),
+    #[command(subcommand)]
+    Export(export::Command),
     Reconcile(reconcile::Arguments),
     Restatements(restatements::Arguments),
     Report(report::Arguments),
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Notify(command) => notify::run(&command),
         Command::Rules(command) => rules::run(&command),
         Command::Query(arguments) => query::run(&arguments),
+        Command::Export(command) => export::run(&command),
         Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Restatements(arguments) => restatements::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),

@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use super::observe::rows;
 use super::{Daemon, Watch};
 use crate::insights::reconcile::{Check, Part, reconcile};
-use crate::model::cost::ACCOUNT_SERVICE;
+use crate::model::cost::{ACCOUNT_SERVICE, USAGE_TYPE};
+use crate::model::time::DayState;
 use crate::model::{Day, Month, Usd, Value};
+use crate::publishers::prometheus::history::{Family, Sample};
+use crate::publishers::prometheus::snapshot::aws_service;
 use crate::store::state::SeenRestatement;
 use crate::store::{Store, StoreError};
 
@@ -140,6 +143,59 @@ async fn costs_of(
     }
     costs.extend(rest.into_iter().map(|(service, usd)| ((service, None), usd)));
     Ok(costs)
+}
+
+/// Cost of every settled day of a range, sorted: run rate by service, and the invoice by account and
+/// service.
+///
+/// # Errors
+///
+/// When the lake or the state cannot be read.
+pub async fn daily_costs(
+    store: &Store,
+    from: Option<Day>,
+    to: Option<Day>,
+    settle_days: i32,
+    now: Timestamp,
+) -> Result<Vec<Sample>, StoreError> {
+    let statuses = store.state.day_statuses(now, settle_days)?;
+    let settled = |view: &str| -> BTreeSet<Day> {
+        let of_view = statuses.iter().filter(|status| status.read.view == view);
+        let settled = of_view.filter(|status| status.state >= DayState::Settled);
+        settled.map(|status| status.read.day).collect()
+    };
+    let mut samples = Vec::new();
+    for (family, view, column, account) in [
+        (Family::Cost, USAGE_TYPE, "effective_cost", "cast(null as varchar)"),
+        (Family::Billed, ACCOUNT_SERVICE, "billed_cost", "sub_account_id"),
+    ] {
+        let settled = settled(view);
+        let sql = format!(
+            "select charge_period_start, {account}, service_name, sum({column}) from cost where \
+             x_view = '{view}' group by 1, 2, 3"
+        );
+        let mut by_series: BTreeMap<(Vec<(&'static str, String)>, Day), Usd> = BTreeMap::new();
+        for row in rows(&store.query(&sql, now, None).await?) {
+            let [Value::Day(day), account, service, Value::Money(usd)] = row.as_slice() else {
+                continue;
+            };
+            let is_in = from.is_none_or(|from| *day >= from) && to.is_none_or(|to| *day <= to);
+            if !is_in || !settled.contains(day) {
+                continue;
+            }
+            let account = text(account).map(|account| ("account", account));
+            let service = text(service).unwrap_or_default();
+            let service = match family {
+                Family::Cost => aws_service(&service).to_owned(),
+                Family::Billed => service,
+            };
+            let labels = account.into_iter().chain([("aws_service", service)]).collect();
+            *by_series.entry((labels, *day)).or_default() += *usd;
+        }
+        let of_family = by_series.into_iter();
+        samples.extend(of_family.map(|((labels, day), usd)| Sample { family, labels, day, usd }));
+    }
+    Ok(samples)
 }
 
 impl Daemon {

@@ -9,6 +9,7 @@ pub mod address;
 pub mod alertmanager;
 pub mod delivery;
 pub mod email;
+pub mod focus;
 pub mod http;
 pub mod outbox;
 pub mod prometheus;

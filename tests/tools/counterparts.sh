@@ -23,6 +23,17 @@ if ! cmp -s "$wanted" "$venv/requirements.installed"; then
   cp "$wanted" "$venv/requirements.installed"
 fi
 
+# --- FOCUS's validator, which wants a Python of its own --------------------------------------
+focus="$home/focus"
+if [ ! -x "$focus/bin/focus-validator" ]; then
+  rm -rf "$focus"
+  if ! { python3.12 -m venv "$focus" && "$focus/bin/pip" install --quiet --disable-pip-version-check \
+      'focus-validator==2.2.1' 'pyarrow<22'; } >"$home/focus.log" 2>&1; then
+    rm -rf "$focus"
+    echo "not here: FOCUS's validator (it needs python3.12); its test will say that it was not run"
+  fi
+fi
+
 # --- Rust -----------------------------------------------------------------------------------
 # A reader of Slack's messages, with dependencies of its own.
 if cargo build --quiet --locked --manifest-path "$here/../blockkit/Cargo.toml" \

@@ -11,6 +11,7 @@ mod encode;
 mod families;
 mod fold;
 mod gzip;
+pub mod history;
 mod negotiate;
 mod openmetrics;
 mod process;
