@@ -200,7 +200,10 @@ fn test(arguments: &Test) -> Result<End, Failure> {
     {
         return Err(missing(&pack, id));
     }
-    if arguments.mutate {
+    let trials = pack.test(arguments.rule.as_deref(), &prices);
+    let all = trials.iter().all(|trial| trial.passed);
+    // Where a test fails anyway, every change of its rule would seem to be noticed.
+    if arguments.mutate && all {
         let mutation = pack.mutate(arguments.rule.as_deref(), &prices);
         if arguments.json {
             print_json(&mutation)?;
@@ -210,7 +213,6 @@ fn test(arguments: &Test) -> Result<End, Failure> {
         let all = mutation.survivors.is_empty();
         return Ok(if all { End::Done } else { End::Partly });
     }
-    let trials = pack.test(arguments.rule.as_deref(), &prices);
     if let Some(path) = &arguments.junit {
         std::fs::write(path, rules::junit(&trials)?)
             .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
@@ -220,7 +222,6 @@ fn test(arguments: &Test) -> Result<End, Failure> {
     } else {
         print(rules::trials_text(&trials))?;
     }
-    let all = trials.iter().all(|trial| trial.passed);
     Ok(if all { End::Done } else { End::Partly })
 }
 

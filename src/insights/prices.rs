@@ -11,8 +11,8 @@ use rust_decimal::Decimal;
 
 use super::commitments::Commitments;
 use super::rules::builtin;
-use crate::model::Usd;
 pub use crate::model::price::{Grade, Origin, Price, Tier};
+use crate::model::{Day, Usd};
 use crate::yaml::{self, Content, Fields, Node, Problems, Read, Reader};
 
 /// All prices that are known.
@@ -73,6 +73,29 @@ impl PriceBook {
             }
         }
         self.derive();
+        self
+    }
+
+    /// The book with unit prices of one region on top, in USD by item, as if an operator's file had
+    /// them.
+    #[must_use]
+    pub fn with_own(mut self, prices: &BTreeMap<String, Usd>, region: &str, as_of: Day) -> Self {
+        for (item, usd) in prices {
+            self.insert(Price {
+                item: item.clone(),
+                region: region.to_owned(),
+                usd: *usd,
+                tiers: Vec::new(),
+                unit: "USD".to_owned(),
+                grade: Grade::V,
+                source: "given".to_owned(),
+                as_of,
+                origin: Origin::Own,
+            });
+        }
+        if !prices.is_empty() {
+            self.derive();
+        }
         self
     }
 

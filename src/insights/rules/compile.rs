@@ -178,7 +178,7 @@ impl Compiler {
     }
 
     /// TRUE, FALSE or NULL, over doubles.
-    fn condition(&self, sql: &SqlExpr) -> Result<Arc<dyn PhysicalExpr>> {
+    pub(super) fn condition(&self, sql: &SqlExpr) -> Result<Arc<dyn PhysicalExpr>> {
         let planned = self.plan(&self.plain, sql)?;
         let physical = self.physical(&self.plain, planned)?;
         match physical.data_type(self.schema.as_arrow())? {
@@ -191,7 +191,7 @@ impl Compiler {
     }
 
     /// A value, with exact decimals for all numbers.
-    fn formula(&self, expression: &Expression) -> Result<Arc<dyn PhysicalExpr>> {
+    pub(super) fn formula(&self, expression: &Expression) -> Result<Arc<dyn PhysicalExpr>> {
         let planned = self.plan(&self.exact, &expression.sql)?;
         let planned = planned.transform_up(|part| self.exactly(part))?.data;
         self.physical(&self.exact, planned)

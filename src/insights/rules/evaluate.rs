@@ -237,7 +237,7 @@ fn count(
     (exclusions, today): (Option<&[Exclusion]>, Day),
     owners: Option<&Owners>,
 ) -> Result<Evaluation> {
-    let verdicts = verdicts(compiled, batch)?;
+    let verdicts = verdicts(&compiled.when, batch)?;
     let mut evaluation = Evaluation::default();
     let mut result = RuleResult { rule: rule.id.clone(), ..RuleResult::default() };
     result.unknown = verdicts.null_count() as u64;
@@ -286,7 +286,7 @@ fn count(
 ///
 /// The rule cannot be evaluated on it.
 pub fn judge(rule: &Rule, compiled: &Compiled, batch: &RecordBatch) -> Result<Vec<Verdict>> {
-    let verdicts = verdicts(compiled, batch)?;
+    let verdicts = verdicts(&compiled.when, batch)?;
     (0..batch.num_rows())
         .map(|row| {
             Ok(if verdicts.is_null(row) {
@@ -300,8 +300,9 @@ pub fn judge(rule: &Rule, compiled: &Compiled, batch: &RecordBatch) -> Result<Ve
         .collect()
 }
 
-fn verdicts(compiled: &Compiled, batch: &RecordBatch) -> Result<BooleanArray> {
-    let verdicts = compiled.when.evaluate(batch)?.into_array(batch.num_rows())?;
+/// What a condition says of each row of a batch.
+pub(super) fn verdicts(when: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+    let verdicts = when.evaluate(batch)?.into_array(batch.num_rows())?;
     Ok(cast(&verdicts, &DataType::Boolean)?.as_boolean().clone())
 }
 

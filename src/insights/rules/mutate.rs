@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::expression::{Scope, parse};
 use super::rule::Rule;
-use super::trials;
+use super::trials::Bench;
 use crate::insights::prices::PriceBook;
 
 /// A change of a rule that none of its tests notices.
@@ -37,44 +37,40 @@ pub struct Mutation {
     pub survivors: Vec<Survivor>,
 }
 
-/// Changes a rule in every way that this module knows, one at a time, and runs its tests on each.
+/// Changes a rule in every way that this module knows, one at a time, and asks its tests of each.
 pub fn mutate(rule: &Rule, book: &PriceBook) -> Mutation {
     let mut mutation = Mutation::default();
-    let scope = |min_hours| Scope { kind: rule.kind, window: rule.window, min_hours, book };
-    let mut attempt = |part, says: String, instead: String, mutant: Rule| {
+    // Of a rule that cannot be evaluated, its own tests tell.
+    let Ok(bench) = Bench::of(rule, book) else { return mutation };
+    let mut attempt = |part, says: String, instead: String, noticed: bool| {
         mutation.tried += 1;
-        if is_noticed(&mutant, book) {
-            return;
+        if !noticed {
+            let rule = rule.id.clone();
+            mutation.survivors.push(Survivor { rule, part, says, instead });
         }
-        let rule = rule.id.clone();
-        mutation.survivors.push(Survivor { rule, part, says, instead });
     };
+    let scope = |min_hours| Scope { kind: rule.kind, window: rule.window, min_hours, book };
     let here = scope(rule.min_hours);
     for (says, instead, text) in changes(&rule.when.text) {
         // What cannot even be read is noticed before any test.
         let Ok(when) = here.check(&text) else { continue };
-        attempt("when", says, instead, Rule { when, ..rule.clone() });
+        attempt("when", says, instead, !bench.passes_when(&when));
     }
     let saving = rule.saving.as_ref().map(|saving| changes(&saving.text)).unwrap_or_default();
     for (says, instead, text) in saving {
         let Ok(saving) = here.check(&text) else { continue };
-        attempt("saving", says, instead, Rule { saving: Some(saving), ..rule.clone() });
+        attempt("saving", says, instead, !bench.saves(&saving));
     }
     if rule.min_hours > 0 {
         for min_hours in [rule.min_hours - 1, rule.min_hours + 1] {
             let there = scope(min_hours);
             let saving = rule.saving.as_ref().map(|saving| there.check(&saving.text)).transpose();
             let (Ok(when), Ok(saving)) = (there.check(&rule.when.text), saving) else { continue };
-            let mutant = Rule { when, saving, min_hours, ..rule.clone() };
-            attempt("min_hours", rule.min_hours.to_string(), min_hours.to_string(), mutant);
+            let passes = bench.passes_when(&when) && saving.is_none_or(|it| bench.saves(&it));
+            attempt("min_hours", rule.min_hours.to_string(), min_hours.to_string(), !passes);
         }
     }
     mutation
-}
-
-/// Whether a test fails, or the rule cannot be evaluated any more.
-fn is_noticed(mutant: &Rule, book: &PriceBook) -> bool {
-    trials::run(mutant, book).map_or(true, |trials| trials.iter().any(|trial| !trial.passed))
 }
 
 /// Every change of an expression: what one part of it says, what it says instead, and the whole.

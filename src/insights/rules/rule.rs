@@ -1,6 +1,6 @@
 //! A rule: one YAML file, read and checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::tokenizer::Location;
 
@@ -9,9 +9,9 @@ use super::terraform::Change;
 use super::words::Action;
 use super::{compile, language, places, terraform};
 use crate::insights::prices::PriceBook;
-use crate::model::Kind;
 use crate::model::finding::Level;
 use crate::model::time::Span;
+use crate::model::{Kind, Usd};
 use crate::services::{SERVICES, kind};
 use crate::yaml::{self, Content, Fields, Node, Place, Problems, Read, Reader, nearest};
 
@@ -71,6 +71,8 @@ pub struct Test {
     pub place: Place,
     /// Cells by name, the example's among them.
     pub given: Vec<(String, Node)>,
+    /// Unit prices in USD that stand on the book in this test, by item.
+    pub prices: BTreeMap<String, Usd>,
     pub expect: Expect,
 }
 
@@ -80,7 +82,7 @@ pub enum Expect {
     Unknown,
     Finding,
     /// A finding whose saving, rounded to cents, is this; `None` is an unknown saving.
-    Saving(Option<crate::model::Usd>),
+    Saving(Option<Usd>),
 }
 
 /// What a file of a rules folder says.
@@ -442,6 +444,7 @@ fn read_tests(
         let name: Option<String> = fields.required("name", reader);
         let given = fields.take("given", reader);
         let given = cells(kind, window, given, "tests[].given", reader);
+        let prices = fields.or("prices", BTreeMap::new(), reader);
         let expect = fields.required("expect", reader);
         fields.finish(reader);
         let (Some(name), Some(given), Some(expect)) = (name, given, expect) else {
@@ -458,7 +461,7 @@ fn read_tests(
             .cloned()
             .collect();
         row.extend(given);
-        tests.push(Test { name, place: item.place, given: row, expect });
+        tests.push(Test { name, place: item.place, given: row, prices, expect });
     }
     good.then_some(tests)
 }

@@ -42,6 +42,12 @@ pub fn schema() -> Value {
         "properties": {
             "name": text("What the row is, in words; each only once."),
             "given": row,
+            "prices": {
+                "type": "object",
+                "description": "Unit prices in USD that stand on the price book in this test, by item: \
+                                for a formula whose price only an operator's own file has.",
+                "additionalProperties": { "type": "number" },
+            },
             "expect": {
                 "description": "What the rule must say of the row.",
                 "oneOf": [

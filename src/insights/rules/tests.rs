@@ -878,6 +878,14 @@ fn every_rule_is_tested_inside_outside_and_without_data() {
     }
 }
 
+/// Every comparison, number, arm, sum and `min_hours` of every rule, each changed alone, fails a test.
+#[test]
+fn no_change_of_a_built_in_rule_goes_unnoticed() {
+    let mutation = Pack::builtin().mutate(None, &PriceBook::builtin());
+    assert!(mutation.tried > 3_000, "only {} changes were tried", mutation.tried);
+    assert!(mutation.survivors.is_empty(), "{}", mutation_text(&mutation));
+}
+
 #[test]
 fn the_manual_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rules.md");

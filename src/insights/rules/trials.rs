@@ -1,24 +1,27 @@
 //! A rule's own tests: its rows go through the engine that judges the lake.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
     RecordBatchOptions, StringArray, TimestampMicrosecondArray,
 };
+use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::compile::{self, Compiler, inputs, schema};
-use super::evaluate::{Verdict, judge};
-use super::expression::{Input, covered_column};
+use super::evaluate::{Verdict, judge, verdicts};
+use super::expression::{Expression, Input, covered_column};
 use super::language::{self, AGE_DAYS, Aggregate, Measure, Name};
 use super::reasons::{Reason, reasons};
 use super::rule::{Expect, Rule, Test};
+use super::words::Cell;
 use crate::insights::prices::PriceBook;
-use crate::model::time::Span;
+use crate::model::time::{Span, day_of};
 use crate::model::{Kind, Type, Usd};
 use crate::yaml::{Content, Node};
 
@@ -26,6 +29,9 @@ use crate::yaml::{Content, Node};
 fn test_now() -> Timestamp {
     Timestamp::constant(1_780_272_000, 0)
 }
+
+/// Where they take place, unless a test says where: the region of most prices of the book.
+const REGION: &str = "us-east-1";
 
 /// What came of one test.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -124,6 +130,34 @@ fn instant(text: &str) -> Option<Timestamp> {
     }
 }
 
+/// Tests that are judged at the same prices.
+struct Group<'r> {
+    book: Arc<PriceBook>,
+    /// With their places among the rule's tests.
+    tests: Vec<(usize, &'r Test)>,
+}
+
+/// A rule's tests, those of one price book together: making a compiler for each would take longer than
+/// the tests.
+fn groups<'r>(rule: &'r Rule, book: &PriceBook) -> Vec<Group<'r>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (at, test) in rule.tests.iter().enumerate() {
+        let region = test.given.iter().find(|(name, _)| name == "region");
+        let region = match region.map(|(_, node)| &node.content) {
+            Some(Content::Scalar { text, .. }) => text.as_str(),
+            _ => REGION,
+        };
+        // Without prices of its own a test may be in any region.
+        let region = if test.prices.is_empty() { REGION } else { region };
+        groups.entry((&test.prices, region)).or_default().push((at, test));
+    }
+    let groups = groups.into_iter().map(|((prices, region), tests)| {
+        let book = book.clone().with_own(prices, region, day_of(test_now()));
+        Group { book: Arc::new(book), tests }
+    });
+    groups.collect()
+}
+
 /// Runs all tests of a rule.
 ///
 /// # Errors
@@ -131,34 +165,122 @@ fn instant(text: &str) -> Option<Timestamp> {
 /// The rule cannot be evaluated at all.
 pub fn run(rule: &Rule, book: &PriceBook) -> Result<Vec<Trial>> {
     let schema = schema(rule.kind, &inputs(rule));
-    let book = Arc::new(book.clone());
-    let compiled = Compiler::new(rule.kind, &schema, &book, test_now())?.rule(rule)?;
-    let rows = rows(rule, &schema)?;
-    let judged = judge(rule, &compiled, &rows)?;
-    let trials = rule.tests.iter().zip(judged).enumerate().map(|(row, (test, verdict))| {
-        let found = describe(&verdict, &test.expect);
-        let expected = match &test.expect {
-            Expect::Nothing => "nothing".to_owned(),
-            Expect::Unknown => "unknown".to_owned(),
-            Expect::Finding => "a finding".to_owned(),
-            Expect::Saving(saving) => finding_of(*saving),
+    let mut trials = Vec::new();
+    for Group { book, tests } in groups(rule, book) {
+        let compiled = Compiler::new(rule.kind, &schema, &book, test_now())?.rule(rule)?;
+        let rows = rows(rule, &tests, &schema)?;
+        let judged = judge(rule, &compiled, &rows)?;
+        for (row, ((at, test), verdict)) in tests.into_iter().zip(judged).enumerate() {
+            let found = describe(&verdict, &test.expect);
+            let expected = match &test.expect {
+                Expect::Nothing => "nothing".to_owned(),
+                Expect::Unknown => "unknown".to_owned(),
+                Expect::Finding => "a finding".to_owned(),
+                Expect::Saving(saving) => finding_of(*saving),
+            };
+            // What is unknown says why after the word.
+            let passed = found.split(':').next() == Some(expected.as_str());
+            let reasons =
+                if passed { Vec::new() } else { reasons(rule, &compiled, &rows.slice(row, 1))? };
+            let trial = Trial {
+                rule: rule.id.clone(),
+                file: rule.file.clone(),
+                test: test.name.clone(),
+                line: test.place.line,
+                passed,
+                expected,
+                found,
+                reasons,
+            };
+            trials.push((at, trial));
+        }
+    }
+    trials.sort_by_key(|(at, _)| *at);
+    Ok(trials.into_iter().map(|(_, trial)| trial).collect())
+}
+
+/// A rule's tests with their rows laid out once, to ask them of many other conditions and savings.
+///
+/// Whether a test passes needs neither the words of a finding nor the reasons of what is unknown, which
+/// are most of the work of [`run`].
+#[derive(Debug)]
+pub struct Bench(Vec<Laid>);
+
+/// Tests of one price book.
+#[derive(Debug)]
+struct Laid {
+    compiler: Compiler,
+    rows: RecordBatch,
+    /// What the condition must say of each row.
+    verdicts: Vec<Option<bool>>,
+    /// The rows whose saving is told.
+    saving_rows: RecordBatch,
+    savings: Vec<Option<Usd>>,
+}
+
+impl Bench {
+    /// # Errors
+    ///
+    /// The rule's tests cannot be laid out.
+    pub fn of(rule: &Rule, book: &PriceBook) -> Result<Self> {
+        groups(rule, book)
+            .iter()
+            .map(|group| Laid::of(rule, group))
+            .collect::<Result<_>>()
+            .map(Self)
+    }
+
+    /// Whether all tests find what they expect with this condition, whatever it saves.
+    pub fn passes_when(&self, when: &Expression) -> bool {
+        self.0.iter().all(|laid| laid.passes_when(when))
+    }
+
+    /// Whether all findings save what their tests expect with this formula.
+    pub fn saves(&self, saving: &Expression) -> bool {
+        self.0.iter().all(|laid| laid.saves(saving))
+    }
+}
+
+impl Laid {
+    fn of(rule: &Rule, Group { book, tests }: &Group<'_>) -> Result<Self> {
+        let schema = schema(rule.kind, &inputs(rule));
+        let rows = rows(rule, tests, &schema)?;
+        let saving = |(_, test): &(usize, &Test)| match test.expect {
+            Expect::Saving(saving) => Some(saving),
+            _ => None,
         };
-        // What is unknown says why after the word.
-        let passed = found.split(':').next() == Some(expected.as_str());
-        let reasons =
-            if passed { Vec::new() } else { reasons(rule, &compiled, &rows.slice(row, 1))? };
-        Ok(Trial {
-            rule: rule.id.clone(),
-            file: rule.file.clone(),
-            test: test.name.clone(),
-            line: test.place.line,
-            passed,
-            expected,
-            found,
-            reasons,
+        let told: BooleanArray = tests.iter().map(|test| Some(saving(test).is_some())).collect();
+        let verdicts = tests.iter().map(|(_, test)| match test.expect {
+            Expect::Nothing => Some(false),
+            Expect::Unknown => None,
+            Expect::Finding | Expect::Saving(_) => Some(true),
+        });
+        Ok(Self {
+            compiler: Compiler::new(rule.kind, &schema, book, test_now())?,
+            verdicts: verdicts.collect(),
+            saving_rows: filter_record_batch(&rows, &told)?,
+            savings: tests.iter().filter_map(saving).collect(),
+            rows,
         })
-    });
-    trials.collect()
+    }
+
+    fn passes_when(&self, when: &Expression) -> bool {
+        let said = self.compiler.condition(&when.sql).and_then(|it| verdicts(&it, &self.rows));
+        said.is_ok_and(|said| said.iter().eq(self.verdicts.iter().copied()))
+    }
+
+    fn saves(&self, saving: &Expression) -> bool {
+        let said = self
+            .compiler
+            .formula(saving)
+            .and_then(|it| it.evaluate(&self.saving_rows)?.into_array(self.savings.len()));
+        let Ok(said) = said else { return false };
+        let cents = |saving: Usd| saving.to_cents();
+        self.savings.iter().enumerate().all(|(row, expected)| {
+            Cell::first(&said.slice(row, 1))
+                .is_ok_and(|cell| cell.number().map(Usd).map(cents) == expected.map(cents))
+        })
+    }
 }
 
 fn finding_of(saving: Option<Usd>) -> String {
@@ -176,9 +298,9 @@ fn describe(verdict: &Verdict, expected: &Expect) -> String {
     }
 }
 
-/// All tests' rows as one batch.
-fn rows(rule: &Rule, schema: &SchemaRef) -> Result<RecordBatch> {
-    let rows: Vec<Vec<(String, Given)>> = rule.tests.iter().map(|test| row(rule, test)).collect();
+/// The rows of tests as one batch.
+fn rows(rule: &Rule, tests: &[(usize, &Test)], schema: &SchemaRef) -> Result<RecordBatch> {
+    let rows: Vec<Vec<(String, Given)>> = tests.iter().map(|(_, test)| row(rule, test)).collect();
     let arrays = schema.fields().iter().map(|field| {
         let cells = rows.iter().map(|row| {
             row.iter().find(|(name, _)| name == field.name()).map_or(&Given::Null, |(_, cell)| cell)
@@ -239,7 +361,7 @@ fn row(rule: &Rule, test: &Test) -> Vec<(String, Given)> {
     let kind = rule.kind;
     for (name, text) in [
         ("account", "111111111111"),
-        ("region", "us-east-1"),
+        ("region", REGION),
         ("kind", kind.table),
         ("service", kind.service),
         ("resource_id", "example"),
