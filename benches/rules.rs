@@ -1,9 +1,12 @@
 //! A hundred rules over a million rows, twice: over a million rows of usage in a real lake, where the
 //! engine's work is to read and add up; and over a million resources in memory, where it is to
-//! evaluate the conditions.
+//! evaluate the conditions. Beside it DuckDB answers the same SQL from the same files with as many
+//! threads, and must say the same of every rule; it is left out where `make counterparts` has not
+//! installed it.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program that measures")]
 
+mod duckdb;
 mod support;
 
 use std::sync::Arc;
@@ -11,20 +14,25 @@ use std::time::Instant;
 
 use centime::daemon;
 use centime::insights::prices::PriceBook;
-use centime::insights::rules::{self, Evaluation, Pack, Reads, Scene};
+use centime::insights::rules::{self, Evaluation, Pack, Reads, Rule, Scene};
 use centime::model::resource::{Ownership, Resource};
-use centime::model::time::{Day, Hour, day_of, start_of};
+use centime::model::time::{Day, Hour, Span, day_of, start_of};
 use centime::model::usage::{Cadence, Point, Series};
 use centime::model::{Kind, UsageDay, Value};
 use centime::services;
-use centime::store::{self, Store, rows};
+use centime::store::rows::resources_batch;
+use centime::store::{self, Store};
 use datafusion::datasource::MemTable;
+use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::SessionContext;
+use duckdb::DuckDb;
 use jiff::{Timestamp, ToSpan};
-use support::{cpu_seconds, one, table};
+use support::{Peak, cpu_seconds, one, table};
 
 const RULES: usize = 100;
 const ROWS: usize = 1_000_000;
+/// Each is measured so often, and the median is told.
+const RUNS: usize = 3;
 
 const ACCOUNT: &str = "111111111111";
 const REGION: &str = "eu-west-1";
@@ -34,15 +42,28 @@ const DAYS: usize = 14;
 fn main() {
     println!("{}\n", support::machine());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let head = ["rows", "rules", "findings", "unknown", "seconds", "CPU s"];
+    let head = [
+        "rows",
+        "rules",
+        "findings",
+        "unknown",
+        "seconds",
+        "CPU s",
+        "peak MB",
+        "DuckDB seconds",
+        "findings alone",
+        "DuckDB peak MB",
+        "ratio",
+    ];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
     runtime.block_on(async {
         lines.push(of_usage().await);
-        lines.push(of_resources(1).await);
-        lines.push(of_resources(RULES).await);
+        lines.push(of_resources(ROWS, 1).await);
+        for rows in [ROWS / 4, ROWS / 2, ROWS, 2 * ROWS] {
+            lines.push(of_resources(rows, RULES).await);
+        }
     });
     table(&lines);
-    println!("\nhighest memory {:.0} MB", support::megabytes(std::process::id(), "VmHWM"));
 }
 
 fn now() -> Timestamp {
@@ -136,11 +157,31 @@ async fn of_usage() -> Vec<String> {
         )
     };
     let saving = "duration_ms_sum / 1000 * memory_mib / 1024 * price('lambda.gb-second-x86')";
-    let pack = pack(RULES, when, saving, &book);
     let tables = store.session(now(), None).await.unwrap();
     let scene =
         Scene { tables: &tables, day: today, now: now(), reads: Some(&reads), owners: None };
-    measure(&format!("{written} of usage, in the lake"), RULES, &pack, &book, &scene).await
+    let views = ["lambda_functions", "usage"].map(|table| {
+        format!(
+            "create view {table} as select * from read_parquet('{}/lake/{table}/**/*.parquet', \
+             hive_partitioning = true)",
+            folder.path().display()
+        )
+    });
+    let mut judged = pack(RULES, &when, saving, &book);
+    if let Some(mut duckdb) = DuckDb::of(&views) {
+        // The rules that centime carries, as many as DuckDB understands; the rest is made up.
+        let carried = Pack::builtin();
+        let is_alike = |rule: &&Arc<Rule>| {
+            let judges = rule.kind.table == kind().table && rule.min_hours == 0;
+            judges && rule.window == Span::days(14) && rule.saving.is_some()
+        };
+        let carried = carried.rules().iter().filter(is_alike).cloned().collect();
+        let carried = duckdb.understood(Pack::builtin().only(carried), &scene, &book).await;
+        let made_up = judged.rules().iter().skip(carried.len()).cloned();
+        judged = judged.only(carried.into_iter().chain(made_up).collect());
+    }
+    let what = format!("{written} of usage, in the lake");
+    measure(&what, RULES, &judged, &book, &scene, DuckDb::of(&views)).await
 }
 
 /// A day in which every function ran in every hour.
@@ -181,17 +222,25 @@ fn usage(day: Day, functions: &[Resource]) -> UsageDay {
     usage
 }
 
-async fn of_resources(count: usize) -> Vec<String> {
+async fn of_resources(rows: usize, count: usize) -> Vec<String> {
     let today = day_of(now());
-    let batches: Vec<_> = (0..ROWS)
+    let batches: Vec<_> = (0..rows)
         .collect::<Vec<_>>()
         .chunks(8_192)
         .map(|numbers| {
             let resources: Vec<Resource> = numbers.iter().copied().map(function).collect();
-            rows::resources_batch(kind(), &resources, &Ownership::default(), today).unwrap()
+            resources_batch(kind(), &resources, &Ownership::default(), today).unwrap()
         })
         .collect();
     let schema = batches[0].schema();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("resources.parquet");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), None).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.close().unwrap();
+    // In DuckDB's memory too, before the clock runs.
+    let load = format!("create table {} as select * from '{}'", kind().table, path.display());
     let (one, other) = batches.split_at(batches.len() / 2);
     let in_memory = MemTable::try_new(schema, vec![one.to_vec(), other.to_vec()]).unwrap();
     let tables = SessionContext::new();
@@ -215,7 +264,8 @@ async fn of_resources(count: usize) -> Vec<String> {
     let pack = pack(count, when, "memory_mib * 0.01", &book);
     let scene =
         Scene { tables: &tables, day: today, now: now(), reads: Some(&reads), owners: None };
-    measure(&format!("{ROWS} resources, in memory"), count, &pack, &book, &scene).await
+    let what = format!("{rows} resources, in memory");
+    measure(&what, count, &pack, &book, &scene, DuckDb::of(&[load])).await
 }
 
 async fn measure(
@@ -224,18 +274,50 @@ async fn measure(
     pack: &Pack,
     book: &PriceBook,
     scene: &Scene<'_>,
+    duckdb: Option<DuckDb>,
 ) -> Vec<String> {
-    let (cpu, begun) = (cpu_seconds(std::process::id()), Instant::now());
-    let Evaluation { findings, results, unknown, .. } = rules::evaluate(pack, book, scene).await;
-    let (wall, cpu) = (begun.elapsed(), cpu_seconds(std::process::id()) - cpu);
+    let (mut walls, mut cpus) = (Vec::new(), Vec::new());
+    let mut evaluation = Evaluation::default();
+    let peak = Peak::of(std::process::id());
+    for _ in 0..RUNS {
+        let (cpu, begun) = (cpu_seconds(std::process::id()), Instant::now());
+        evaluation = rules::evaluate(pack, book, scene).await;
+        walls.push(begun.elapsed().as_secs_f64());
+        cpus.push(cpu_seconds(std::process::id()) - cpu);
+    }
+    let megabytes = peak.take();
+    let Evaluation { findings, results, unknown, .. } = &evaluation;
     let errors: Vec<_> = results.iter().filter_map(|result| result.error.as_ref()).collect();
     assert!(errors.is_empty() && results.len() == count, "{errors:?}");
-    vec![
+    let wall = median(&mut walls);
+    let mut line = vec![
         what.to_owned(),
         count.to_string(),
         findings.len().to_string(),
         unknown.len().to_string(),
-        format!("{:.2}", wall.as_secs_f64()),
-        one(cpu),
-    ]
+        format!("{wall:.2}"),
+        one(median(&mut cpus)),
+        format!("{megabytes:.0}"),
+    ];
+    line.extend(match duckdb {
+        None => ["", "", "", ""].map(str::to_owned),
+        Some(duckdb) => {
+            let answer = duckdb.judge(pack, book, scene).await;
+            answer.agrees_with(&evaluation);
+            let duckdb::Answer { mut seconds, mut found_seconds, peak_mb, .. } = answer;
+            let theirs = median(&mut seconds);
+            [
+                format!("{theirs:.2}"),
+                format!("{:.2}", median(&mut found_seconds)),
+                format!("{peak_mb:.0}"),
+                format!("{:.1}", wall / theirs),
+            ]
+        }
+    });
+    line
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
