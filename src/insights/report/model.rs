@@ -342,6 +342,8 @@ pub enum Basis {
     Billed,
     /// At list price, a month of 730 hours.
     ListPrice,
+    /// What is saved beyond what commitments have paid, beside the saving at list price.
+    AfterCommitments,
 }
 
 impl Basis {
@@ -350,6 +352,7 @@ impl Basis {
             Self::RunRate => "run_rate",
             Self::Billed => "billed",
             Self::ListPrice => "list_price",
+            Self::AfterCommitments => "after_commitments",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::model::{Figure, Section, SectionId, Sentence, Series, Shape, Tone, say, word};
 use super::money::ratio;
+use super::savings::worth;
 use super::{Cell, Chart, ColumnKind, Context, CurrencyCode, Edition, Row, Table, column};
 use crate::model::Usd;
 use crate::model::finding::FindingStatus;
@@ -185,9 +186,9 @@ fn opportunity(context: &Context<'_>) -> Option<Sentence> {
         .iter()
         .filter(|record| record.status == FindingStatus::Open && record.finding.counted);
     let best = open.max_by_key(|record| {
-        (record.finding.monthly_saving, std::cmp::Reverse(record.finding.id.clone()))
+        (record.finding.worth(), std::cmp::Reverse(record.finding.id.clone()))
     })?;
-    let saving = best.finding.monthly_saving.filter(|saving| *saving > Usd::ZERO)?;
+    let saving = best.finding.worth().filter(|saving| *saving > Usd::ZERO)?;
     Some(
         say("biggest_opportunity")
             .with("saving", context.shown.money(saving, context.month))
@@ -204,10 +205,9 @@ fn saving(context: &Context<'_>) -> Figure {
         .iter()
         .filter(|it| it.status == FindingStatus::Open && it.finding.counted)
         .collect();
-    let sum: Usd = open.iter().filter_map(|it| it.finding.monthly_saving).sum();
     Figure {
         label: "possible_saving".to_owned(),
-        value: context.shown.money(sum, context.month),
+        value: context.shown.money(worth(&open), context.month),
         note: Some(say("from_findings").with("count", open.len())),
     }
 }

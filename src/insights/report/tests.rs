@@ -79,6 +79,12 @@ pub fn finding(resource: &str, title: &str, saving: Option<&str>) -> FindingReco
     }
 }
 
+/// The same finding, where it is known what commitments have paid.
+pub fn after_commitments(mut record: FindingRecord, saving: &str) -> FindingRecord {
+    record.finding.effective_saving = Some(usd(saving));
+    record
+}
+
 /// February and March 2026 of `alerts-and-reports`' test vector, with credits, tax and support.
 pub fn bank() -> Facts {
     let month: Month = "2026-03".parse().unwrap();
@@ -158,7 +164,10 @@ pub fn bank() -> Facts {
             .collect(),
         accounts: BTreeMap::from([("111111111111".to_owned(), "prod".to_owned())]),
         findings: vec![
-            finding("reporting-dev", "Database without connections", Some("174.72")),
+            after_commitments(
+                finding("reporting-dev", "Database without connections", Some("174.72")),
+                "104.83",
+            ),
             finding("archive", "Bucket without a lifecycle", None),
         ],
         failures: Vec::new(),
@@ -280,6 +289,45 @@ fn every_column_of_money_adds_up_to_its_total() {
         assert!(checked >= 12, "only {checked} columns have a total");
         assert!(report.reconciles);
     }
+}
+
+#[test]
+fn it_is_said_which_of_two_savings_is_counted() {
+    let said = |findings: Vec<FindingRecord>| {
+        let report = build(&Facts { findings, ..bank() }, dollars());
+        let savings = section(&report, SectionId::Savings).clone();
+        let keys = savings.sentences.iter().map(|it| it.key.clone());
+        let keys: Vec<String> = keys.filter(|key| key.starts_with("savings_")).collect();
+        let total = savings.tables[0].rows.last().unwrap().cells.clone();
+        let sums: Vec<String> = total
+            .iter()
+            .filter_map(|cell| match cell {
+                Cell::Money(amount) => Some(amount.to_string()),
+                _ => None,
+            })
+            .collect();
+        (keys.join(" "), sums.join(" "))
+    };
+    let listed = || finding("reporting-dev", "Database without connections", Some("174.72"));
+    let covered = || after_commitments(finding("orders", "Larger than its load", Some("60")), "15");
+    let advice = || finding("archive", "Bucket without a lifecycle", None);
+    let text = |keys: &str, sums: &str| (keys.to_owned(), sums.to_owned());
+    assert_eq!(
+        said(vec![listed(), advice()]),
+        text("savings_at_list_price savings_not_verified", "174.72")
+    );
+    assert_eq!(
+        said(vec![covered(), advice()]),
+        text("savings_after_commitments savings_not_verified", "15.00 60.00")
+    );
+    // Where it is not known of one, its saving at list price counts.
+    assert_eq!(
+        said(vec![covered(), listed()]),
+        text(
+            "savings_after_commitments savings_of_unknown_commitments savings_not_verified",
+            "189.72 234.72"
+        )
+    );
 }
 
 #[test]

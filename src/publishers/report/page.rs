@@ -174,7 +174,7 @@ pub(super) fn note(table: &Table, writer: Writer) -> String {
     }
     let currency = writer.currency.as_str();
     match table.basis {
-        Some(Basis::RunRate | Basis::Billed | Basis::ListPrice) => {
+        Some(Basis::RunRate | Basis::Billed | Basis::ListPrice | Basis::AfterCommitments) => {
             let basis = table.basis.map_or("", Basis::as_str);
             format!("{currency}, {}", writer.word(&format!("basis_{basis}")))
         }
