@@ -69,6 +69,8 @@ struct Summary {
     false_findings: usize,
     /// Pairs of rule and resource that could not be judged, because data is missing.
     unknown: usize,
+    /// How many of them the estate withholds data of.
+    unknown_expected: usize,
     monthly_saving_usd: Usd,
     missed_findings: Vec<Place>,
     unexpected_findings: Vec<Place>,
@@ -123,7 +125,10 @@ async fn demo(arguments: &Arguments, folder: &Path) -> Result<End, Failure> {
             note(format!("the report of last month, {} files: {}", files.len(), reports.display()));
         }
         sandbox.stop().await;
-        let right = summary.missed == 0 && summary.false_findings == 0 && output.status.success();
+        let right = summary.missed == 0
+            && summary.false_findings == 0
+            && summary.unknown == summary.unknown_expected
+            && output.status.success();
         return Ok(if right { End::Done } else { End::Partly });
     }
     let mut daemon = centime(&sandbox, &path, &["run"]).kill_on_drop(true).spawn()?;
@@ -275,6 +280,7 @@ async fn summarise(
         missed: missed.len(),
         false_findings: unexpected.len(),
         unknown: usize::try_from(unknown).unwrap_or(usize::MAX),
+        unknown_expected: sandbox.estate().expected_unknowns().len(),
         monthly_saving_usd: records
             .iter()
             .filter(|record| record.finding.counted)

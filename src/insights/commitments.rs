@@ -104,6 +104,16 @@ impl Commitments {
         }
     }
 
+    /// The part of an item's price that is paid already in a region, from 0 to 1; `None` when it is not
+    /// known.
+    pub fn covered(&self, item: &str, region: &str) -> Option<Decimal> {
+        match self.share(item, region) {
+            Share::Free => Some(Decimal::ZERO),
+            Share::Covered(share, _) => Some(share),
+            Share::Unknown(_) => None,
+        }
+    }
+
     fn of_plans(&self, service: &str, region: &str) -> Share {
         let plans = match &self.plans {
             Ok(plans) => plans,

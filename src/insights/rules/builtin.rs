@@ -40,6 +40,7 @@ pub const RULES: &[(&str, &str)] = files![
     "rules/lambda/pc-spillover.yaml",
     "rules/lambda/pc-underused.yaml",
     "rules/lambda/pc-zero.yaml",
+    "rules/lambda/sp-coverage.yaml",
     "rules/lambda/timeout-too-long.yaml",
     "rules/lambda/timeouts.yaml",
     "rules/lambda/underprov-memory.yaml",

@@ -43,7 +43,7 @@ replaces it; a file with only `id` and `enabled: false` switches it off. `centim
 | `terraform` | what to change where a Terraform state knows the resource: an attribute of the AWS provider and its value, over the same words as evidence |
 | `risk`, `effort` | none, low, medium, high |
 | `example` | cells that the tests share |
-| `tests` | `name`, `given` (cells on top of the example), `prices` (USD a unit, by item, on top of the book), `expect`: `nothing`, `unknown`, `finding` or `{ finding: { saving: 12.50 } }` |
+| `tests` | `name`, `given` (cells on top of the example), `prices` (USD a unit, by item, on top of the book), `covered` (the part of a service that Savings Plans cover), `expect`: `nothing`, `unknown`, `finding` or `{ finding: { saving: 12.50 } }` |
 
 In `when`, numbers are doubles; in `saving` and `evidence`, exact decimals, and division by zero is
 null. A cell that a test does not give is null, but a measure that it gives had data in every hour.

@@ -296,7 +296,7 @@ impl Checker<'_> {
                 format!("`{known}` takes {count} argument{plural}, not {}", arguments.len()),
             );
         }
-        if ["price", "price_of"].contains(&known.as_str())
+        if ["price", "price_of", "covered_ratio"].contains(&known.as_str())
             && let [argument @ Expr::Value(value), ..] = arguments.as_slice()
             && let Value::SingleQuotedString(item) = &value.value
             && !book.knows(item)

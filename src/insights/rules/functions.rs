@@ -18,9 +18,11 @@ use datafusion::logical_expr::{
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 use super::decimal::{DECIMAL, Operation, SCALE, to_decimal};
 use super::language::BUILTINS;
+use crate::insights::commitments::Commitments;
 use crate::insights::prices::{Price, PriceBook};
 use crate::model::{Kind, Usd};
 use crate::services::facts::{Fact, FactType, FactValue, facts};
@@ -76,6 +78,7 @@ pub fn functions(
         Does::Price(Arc::clone(book), used.clone()),
         Does::PriceOf(Arc::clone(book), used.clone()),
         Does::PriceSum(Arc::clone(book), used.clone()),
+        Does::CoveredRatio(book.commitments()),
         Does::HasTag,
         Does::Tag,
         Does::DaysSince(now),
@@ -108,6 +111,7 @@ enum Does {
     Price(Arc<PriceBook>, PricesUsed),
     PriceOf(Arc<PriceBook>, PricesUsed),
     PriceSum(Arc<PriceBook>, PricesUsed),
+    CoveredRatio(Option<Arc<Commitments>>),
     HasTag,
     Tag,
     DaysSince(Timestamp),
@@ -121,6 +125,7 @@ impl Does {
             Self::Price(..) => "price",
             Self::PriceOf(..) => "price_of",
             Self::PriceSum(..) => "price_sum",
+            Self::CoveredRatio(_) => "covered_ratio",
             Self::HasTag => "has_tag",
             Self::Tag => "tag",
             Self::DaysSince(_) => "days_since",
@@ -187,7 +192,7 @@ impl ScalarUDFImpl for RuleFunction {
             Does::Price(..) | Does::PriceOf(..) | Does::PriceSum(..) | Does::Exact(_) => DECIMAL,
             Does::HasTag => DataType::Boolean,
             Does::Tag => DataType::Utf8,
-            Does::DaysSince(_) => DataType::Float64,
+            Does::CoveredRatio(_) | Does::DaysSince(_) => DataType::Float64,
             Does::Fact(fact) => match fact.returns {
                 FactType::Text => DataType::Utf8,
                 FactType::Number => DataType::Float64,
@@ -238,6 +243,13 @@ impl ScalarUDFImpl for RuleFunction {
                 });
                 let sums: Decimal128Array = sums.collect();
                 Arc::new(sums.with_precision_and_scale(38, SCALE)?)
+            }
+            (Does::CoveredRatio(commitments), [regions, items]) => {
+                let (regions, items) = (texts(regions)?, texts(items)?);
+                let pairs = regions.as_string::<i32>().iter().zip(items.as_string::<i32>().iter());
+                let ratios = pairs
+                    .map(|(region, item)| commitments.as_ref()?.covered(item?, region?)?.to_f64());
+                Arc::new(ratios.collect::<Float64Array>())
             }
             (Does::HasTag, [tags, words]) => {
                 let (tags, words) = (texts(tags)?, texts(words)?);

@@ -387,6 +387,15 @@ pub const BUILTINS: &[Builtin] = &[
         )
     },
     Builtin {
+        implied: Some("region"),
+        ..builtin(
+            "covered_ratio",
+            &["item"],
+            "The part of an item's price that commitments have paid already in the resource's region: \
+             0 without one; null where commitments are not read or not known.",
+        )
+    },
+    Builtin {
         implied: Some("tags"),
         ..builtin(
             "has_tag",

@@ -115,8 +115,12 @@ impl VisitorMut for Place {
         }
         self.found = Some(expression.clone());
         if let Some(with) = self.with.take() {
-            // In parentheses, so that its neighbours bind as they did.
-            *expression = Expr::Nested(Box::new(with));
+            *expression = match with {
+                // As it would be written: a name that is no price's is refused where it stands alone.
+                Expr::Value(_) => with,
+                // In parentheses, so that its neighbours bind as they did.
+                with => Expr::Nested(Box::new(with)),
+            };
         }
         ControlFlow::Break(())
     }
@@ -219,20 +223,20 @@ mod tests {
                 "(NOT b IN ('x'))",
                 "(a <= 25) AND NOT b IN ('x')",
                 "(a >= 25) AND NOT b IN ('x')",
-                "a < (22.5) AND NOT b IN ('x')",
-                "a < (27.5) AND NOT b IN ('x')",
+                "a < 22.5 AND NOT b IN ('x')",
+                "a < 27.5 AND NOT b IN ('x')",
                 "a < 25 AND (b IN ('x'))",
                 "a < 25 AND NOT (b NOT IN ('x'))",
-                "a < 25 AND NOT b IN (('x~'))",
+                "a < 25 AND NOT b IN ('x~')",
             ]
         );
         assert_eq!(
             texts("coalesce(a, 0) * 2"),
             [
                 "(coalesce(a, 0) / 2)",
-                "coalesce(a, (1)) * 2",
-                "coalesce(a, 0) * (1)",
-                "coalesce(a, 0) * (3)",
+                "coalesce(a, 1) * 2",
+                "coalesce(a, 0) * 1",
+                "coalesce(a, 0) * 3",
             ]
         );
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::tokenizer::Location;
+use rust_decimal::Decimal;
 
 use super::expression::{Expression, Input, Scope};
 use super::terraform::Change;
@@ -73,6 +74,9 @@ pub struct Test {
     pub given: Vec<(String, Node)>,
     /// Unit prices in USD that stand on the book in this test, by item.
     pub prices: BTreeMap<String, Usd>,
+    /// The part, from 0 to 1, of a service's spend that Savings Plans cover in this test, by Cost
+    /// Explorer's name of the service. Without any, commitments are not read.
+    pub covered: BTreeMap<String, Decimal>,
     pub expect: Expect,
 }
 
@@ -445,6 +449,7 @@ fn read_tests(
         let given = fields.take("given", reader);
         let given = cells(kind, window, given, "tests[].given", reader);
         let prices = fields.or("prices", BTreeMap::new(), reader);
+        let covered = fields.or("covered", BTreeMap::new(), reader);
         let expect = fields.required("expect", reader);
         fields.finish(reader);
         let (Some(name), Some(given), Some(expect)) = (name, given, expect) else {
@@ -461,7 +466,8 @@ fn read_tests(
             .cloned()
             .collect();
         row.extend(given);
-        tests.push(Test { name, place: item.place, given: row, prices, expect });
+        let place = item.place;
+        tests.push(Test { name, place, given: row, prices, covered, expect });
     }
     good.then_some(tests)
 }

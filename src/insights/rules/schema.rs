@@ -48,6 +48,13 @@ pub fn schema() -> Value {
                                 for a formula whose price only an operator's own file has.",
                 "additionalProperties": { "type": "number" },
             },
+            "covered": {
+                "type": "object",
+                "description": "The part, from 0 to 1, of a service's spend that Savings Plans cover in \
+                                this test, by Cost Explorer's name of the service. Without it, \
+                                commitments are not read.",
+                "additionalProperties": { "type": "number", "minimum": 0, "maximum": 1 },
+            },
             "expect": {
                 "description": "What the rule must say of the row.",
                 "oneOf": [

@@ -11,6 +11,7 @@ use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::compile::{self, Compiler, inputs, schema};
@@ -20,7 +21,9 @@ use super::language::{self, AGE_DAYS, Aggregate, Measure, Name};
 use super::reasons::{Reason, reasons};
 use super::rule::{Expect, Rule, Test};
 use super::words::Cell;
+use crate::insights::commitments::Commitments;
 use crate::insights::prices::PriceBook;
+use crate::model::commitment::PlanCover;
 use crate::model::time::{Span, day_of};
 use crate::model::{Kind, Type, Usd};
 use crate::yaml::{Content, Node};
@@ -148,14 +151,29 @@ fn groups<'r>(rule: &'r Rule, book: &PriceBook) -> Vec<Group<'r>> {
             _ => REGION,
         };
         // Without prices of its own a test may be in any region.
-        let region = if test.prices.is_empty() { REGION } else { region };
-        groups.entry((&test.prices, region)).or_default().push((at, test));
+        let is_plain = test.prices.is_empty() && test.covered.is_empty();
+        let region = if is_plain { REGION } else { region };
+        groups.entry((&test.prices, &test.covered, region)).or_default().push((at, test));
     }
-    let groups = groups.into_iter().map(|((prices, region), tests)| {
-        let book = book.clone().with_own(prices, region, day_of(test_now()));
+    let groups = groups.into_iter().map(|((prices, covered, region), tests)| {
+        let mut book = book.clone().with_own(prices, region, day_of(test_now()));
+        if !covered.is_empty() {
+            book = book.with_commitments(plans(covered, region));
+        }
         Group { book: Arc::new(book), tests }
     });
     groups.collect()
+}
+
+/// Savings Plans that cover these parts of services, and nothing else reserved.
+fn plans(covered: &BTreeMap<String, Decimal>, region: &str) -> Commitments {
+    let plans = covered.iter().map(|(service, covered)| PlanCover {
+        service: service.clone(),
+        region: region.to_owned(),
+        covered: Usd(*covered),
+        on_demand: Usd(Decimal::ONE - covered),
+    });
+    Commitments::of(Ok(plans.collect()), Ok(Default::default()))
 }
 
 /// Runs all tests of a rule.

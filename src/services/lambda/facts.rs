@@ -179,6 +179,13 @@ macro_rules! timeout_ratio {
     };
 }
 
+/// How long the runs of a day took.
+macro_rules! run_ms {
+    ($day:literal) => {
+        concat!("duration_ms_sum_", $day)
+    };
+}
+
 pub const SHORTHANDS: &[Shorthand] = &[
     Shorthand {
         kind: "lambda_functions",
@@ -196,6 +203,20 @@ pub const SHORTHANDS: &[Shorthand] = &[
               else price('lambda.gb-second-x86') end",
         unit: "USD",
         doc: "A second of a gigabyte on demand.",
+    },
+    Shorthand {
+        kind: "lambda_functions",
+        name: "steady_compute_month",
+        parameters: &[],
+        sql: concat!(
+            "case when provisioned_concurrency > 0 then provisioned_concurrency * memory_mib / 1024.0 \
+             * seconds_per_month * provisioned_gb_second_price else ",
+            of_seven_days!("least", run_ms),
+            " / 1000.0 * memory_mib / 1024.0 * days_per_month * gb_second_price end"
+        ),
+        unit: "USD/month",
+        doc: "What its compute costs on demand where every day is like the quietest of the last seven; \
+              of a function with provisioned concurrency, that alone.",
     },
     Shorthand {
         kind: "lambda_functions",

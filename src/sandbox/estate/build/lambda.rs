@@ -191,15 +191,26 @@ impl Build {
             insights: Some(FINE),
             ..Spec::healthy(PROD, name, team)
         };
-        let used =
-            |low, high| Provisioned { allocated: 20, share: 0.97, spilled: 0.0, used: (low, high) };
+        let used = |allocated, low, high| Provisioned {
+            allocated,
+            share: 0.97,
+            spilled: 0.0,
+            used: (low, high),
+        };
         self.function(
-            with("risk-limits-api", "risk", used(0.08, 0.24)),
-            &[Role::Planted("lambda-pc-underused", "20 environments, a quarter in use at most")],
+            with("risk-limits-api", "risk", used(20, 0.08, 0.24)),
+            &[
+                Role::Planted("lambda-pc-underused", "20 environments, a quarter in use at most"),
+                Role::Near("lambda-sp-coverage", "steady, but first of all too much"),
+            ],
         );
         self.function(
-            with("orders-quotes-api", "orders", used(0.64, 0.86)),
+            with("orders-quotes-api", "orders", used(40, 0.64, 0.86)),
             &[
+                Role::Planted(
+                    "lambda-sp-coverage",
+                    "40 environments all day, two fifths uncovered",
+                ),
                 Role::Near("lambda-pc-underused", "on average three quarters in use, and scaled"),
                 Role::Near("lambda-pc-zero", "its alias is called"),
             ],
