@@ -167,7 +167,7 @@ async fn of_usage() -> Vec<String> {
             folder.path().display()
         )
     });
-    let mut judged = pack(RULES, &when, saving, &book);
+    let mut judged = pack(RULES, when, saving, &book);
     if let Some(mut duckdb) = DuckDb::of(&views) {
         // The rules that centime carries, as many as DuckDB understands; the rest is made up.
         let carried = Pack::builtin();

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 
 use super::limiter;
 use crate::model::Usd;
+use crate::model::names::is_region;
 use crate::model::time::Span;
 use crate::yaml::{Fields, Node, Read, Reader, nearest};
 
@@ -157,13 +158,6 @@ fn check_regions(regions: &[String], name: &str, fields: &Fields<'_>, reader: &m
         let message = format!("`{path}.{name}` holds `{region}`; a region looks like eu-west-1");
         reader.problem(fields.place_of(name), message);
     }
-}
-
-/// `eu-west-1`, `us-gov-east-1`: letters, hyphens, a digit at the end.
-fn is_region(text: &str) -> bool {
-    text.split('-').count() >= 3
-        && text.ends_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 impl Read for AccountConfig {

@@ -2,8 +2,8 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use jiff::{SignedDuration, Timestamp};
 
+use super::answer::{Acknowledge, By, NotUseful, PutOff};
 use super::{ConfigPath, End, Failure, Misuse, note, open_store, print, print_json};
 use crate::config::Config;
 use crate::daemon::alerts::{Answered, answer};
@@ -11,7 +11,6 @@ use crate::insights::alerts::{Act, Refused};
 use crate::model::Incident;
 use crate::model::alert::{AlertKind, Severity};
 use crate::model::incident::{IncidentEvent, IncidentStatus};
-use crate::model::time::Span;
 use crate::publishers::words::{clean, usd};
 use crate::store::state::SuppressionRow;
 use crate::store::{State, StoreError};
@@ -81,14 +80,8 @@ pub struct Ack {
     config: ConfigPath,
     /// Its name (inc_12), number or key
     alert: String,
-    /// A word for those who read it
-    #[arg(long)]
-    note: Option<String>,
     #[command(flatten)]
-    by: By,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    answer: Acknowledge,
 }
 
 /// Keep it quiet for a while, but for a rise to critical
@@ -102,20 +95,8 @@ pub struct Snooze {
     config: ConfigPath,
     /// Its name (inc_12), number or key
     alert: String,
-    /// How long, such as 12h or 7d
-    #[arg(long = "for", value_name = "LENGTH", value_parser = span, required_unless_present = "until", conflicts_with = "until")]
-    length: Option<Span>,
-    /// Until when, such as 2026-03-01T08:30:00Z
-    #[arg(long, value_name = "INSTANT")]
-    until: Option<Timestamp>,
-    /// Why
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    by: By,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    answer: PutOff,
 }
 
 /// Say that it is not useful: silent until it is over, and counted
@@ -128,14 +109,8 @@ pub struct Dismiss {
     config: ConfigPath,
     /// Its name (inc_12), number or key
     alert: String,
-    /// Why
-    #[arg(long)]
-    reason: Option<String>,
     #[command(flatten)]
-    by: By,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    answer: NotUseful,
 }
 
 /// Show what happened, and who did what
@@ -153,63 +128,15 @@ pub struct History {
     json: bool,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct By {
-    /// Who says so [default: $USER]
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
-}
-
-impl By {
-    /// Who answers: a name that people can ask.
-    fn name(&self) -> Result<String, Misuse> {
-        let name = self.by.clone().or_else(|| std::env::var("USER").ok());
-        name.map(|name| clean(name.trim()))
-            .filter(|name| !name.is_empty())
-            .ok_or_else(|| Misuse("it is not known who you are: add --by NAME".to_owned()))
-    }
-}
-
-pub(super) fn span(text: &str) -> Result<Span, String> {
-    text.parse()
-}
-
 pub fn run(command: &Command) -> Result<End, Failure> {
     match command {
         Command::List(arguments) => list(arguments),
         Command::Show(arguments) => show(arguments),
         Command::History(arguments) => history(arguments),
-        Command::Ack(it) => {
-            let act = Act::Acknowledge { note: it.note.clone() };
-            give(&it.config, &it.alert, &act, &it.by, it.json)
-        }
-        Command::Snooze(it) => {
-            let act = snooze(it.length, it.until, &it.reason)?;
-            give(&it.config, &it.alert, &act, &it.by, it.json)
-        }
-        Command::Dismiss(it) => {
-            let act = Act::Dismiss { reason: it.reason.clone() };
-            give(&it.config, &it.alert, &act, &it.by, it.json)
-        }
+        Command::Ack(it) => give(&it.config, &it.alert, &it.answer.act(), &it.answer.by),
+        Command::Snooze(it) => give(&it.config, &it.alert, &it.answer.act()?, &it.answer.by),
+        Command::Dismiss(it) => give(&it.config, &it.alert, &it.answer.act(), &it.answer.by),
     }
-}
-
-/// A snooze for a time or until an instant.
-pub(super) fn snooze(
-    length: Option<Span>,
-    until: Option<Timestamp>,
-    reason: &str,
-) -> Result<Act, Misuse> {
-    if reason.trim().is_empty() {
-        return Err(Misuse("a snooze needs a reason".to_owned()));
-    }
-    let length = length.map(|length| SignedDuration::try_from(length.duration()));
-    let until = match (until, length) {
-        (Some(until), _) => until,
-        (None, Some(Ok(length))) => super::now() + length,
-        _ => return Err(Misuse("a snooze must end".to_owned())),
-    };
-    Ok(Act::Snooze { until, reason: reason.trim().to_owned() })
 }
 
 /// The incident that somebody names: by `inc_12`, `12` or its key.
@@ -417,19 +344,13 @@ fn line(event: &IncidentEvent) -> String {
 }
 
 /// Gives an answer, also beside a running daemon.
-pub(super) fn give(
-    path: &ConfigPath,
-    alert: &str,
-    act: &Act,
-    by: &By,
-    as_json: bool,
-) -> Result<End, Failure> {
-    let by = by.name()?;
+pub(super) fn give(path: &ConfigPath, alert: &str, act: &Act, by: &By) -> Result<End, Failure> {
+    let name = by.name()?;
     let config = path.load()?;
     let state = beside(&config)?;
     let id = named(&state, alert)?.id;
-    match answer(&state, &config, id, act, &by, None, super::now())? {
-        Answered::Done(incident) if as_json => print_json(&json(&incident))?,
+    match answer(&state, &config, id, act, &name, None, super::now())? {
+        Answered::Done(incident) if by.json => print_json(&json(&incident))?,
         Answered::Done(incident) => {
             let until = incident
                 .silence

@@ -1,9 +1,6 @@
 //! `centime collect`
 
-use std::sync::Arc;
-
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{ConfigPath, End, Failure, block_on, logging, memory, print, print_json};
 use crate::daemon::{CycleReport, Daemon, Job, Progress, system_clock};
@@ -48,10 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
 
 /// Shows how far the reading is, where a person looks.
 pub(super) fn progress() -> impl Fn(Progress) + Send + Sync + 'static {
-    let bar = Arc::new(ProgressBar::no_length());
-    if let Ok(style) = ProgressStyle::with_template("{msg:14} {bar:40} {pos}/{len}, {eta} left") {
-        bar.set_style(style);
-    }
+    let bar = super::progress::bar("{msg:14} {bar:40} {pos}/{len}, {eta} left", None);
     move |progress: Progress| {
         bar.set_message(progress.source);
         bar.set_length(progress.total as u64);

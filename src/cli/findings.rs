@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::alerts::{By, give, snooze, span};
+use super::alerts::give;
+use super::answer::{Acknowledge, By, NotUseful, PutOff};
 use super::savings::measured;
 use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print, print_json};
 use crate::daemon::second_opinion::{self, Asked};
@@ -20,7 +21,6 @@ use crate::model::finding::{
 };
 use crate::model::incident::{Happening, IncidentEvent};
 use crate::model::opinion::Opinion;
-use crate::model::time::Span;
 use crate::model::{Finding, Incident, Usd};
 use crate::publishers::words::clean;
 use crate::services::SERVICES;
@@ -101,14 +101,8 @@ struct Ack {
     config: ConfigPath,
     /// Its id
     id: String,
-    /// A word for those who read it
-    #[arg(long)]
-    note: Option<String>,
     #[command(flatten)]
-    by: By,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    answer: Acknowledge,
 }
 
 /// Put it off: out of the sums and messages until then
@@ -121,20 +115,8 @@ struct Snooze {
     config: ConfigPath,
     /// Its id
     id: String,
-    /// How long, such as 7d
-    #[arg(long = "for", value_name = "LENGTH", value_parser = span, required_unless_present = "until", conflicts_with = "until")]
-    length: Option<Span>,
-    /// Until when, such as 2026-03-01T08:30:00Z
-    #[arg(long, value_name = "INSTANT")]
-    until: Option<Timestamp>,
-    /// Why
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    by: By,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    answer: PutOff,
 }
 
 /// Say that it is not useful: out of the sums and messages until it is over
@@ -147,14 +129,8 @@ struct Dismiss {
     config: ConfigPath,
     /// Its id
     id: String,
-    /// Why
-    #[arg(long)]
-    reason: Option<String>,
     #[command(flatten)]
-    by: By,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    answer: NotUseful,
 }
 
 /// What findings can be added up by.
@@ -169,18 +145,9 @@ pub fn run(arguments: &Arguments) -> Result<End, Failure> {
     match &arguments.command {
         None => list(&arguments.list),
         Some(Command::Show(it)) => show(it),
-        Some(Command::Ack(it)) => {
-            let act = Act::Acknowledge { note: it.note.clone() };
-            answer(&it.config, &it.id, &act, &it.by, it.json)
-        }
-        Some(Command::Snooze(it)) => {
-            let act = snooze(it.length, it.until, &it.reason)?;
-            answer(&it.config, &it.id, &act, &it.by, it.json)
-        }
-        Some(Command::Dismiss(it)) => {
-            let act = Act::Dismiss { reason: it.reason.clone() };
-            answer(&it.config, &it.id, &act, &it.by, it.json)
-        }
+        Some(Command::Ack(it)) => answer(&it.config, &it.id, &it.answer.act(), &it.answer.by),
+        Some(Command::Snooze(it)) => answer(&it.config, &it.id, &it.answer.act()?, &it.answer.by),
+        Some(Command::Dismiss(it)) => answer(&it.config, &it.id, &it.answer.act(), &it.answer.by),
     }
 }
 
@@ -507,13 +474,7 @@ fn named(state: &State, id: &str) -> Result<FindingRecord, Failure> {
     Err(Misuse(format!("there is no finding `{id}`; {help}")).into())
 }
 
-fn answer(
-    config: &ConfigPath,
-    id: &str,
-    act: &Act,
-    by: &By,
-    as_json: bool,
-) -> Result<End, Failure> {
+fn answer(config: &ConfigPath, id: &str, act: &Act, by: &By) -> Result<End, Failure> {
     let state = open_store(&config.load()?)?.state;
     let record = named(&state, id)?;
     if record.status == FindingStatus::Resolved {
@@ -524,7 +485,7 @@ fn answer(
         let of = counted.map_or(String::new(), |it| format!(": answer {}", it.finding.id));
         return Err(Misuse(format!("{id} is an alternative to the finding that counts{of}")).into());
     }
-    give(config, &said::finding_key(id), act, by, as_json)
+    give(config, &said::finding_key(id), act, by)
 }
 
 /// The other open findings on the same resource.

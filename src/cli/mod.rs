@@ -2,6 +2,7 @@
 //! error what went wrong, and end with an honest code.
 
 mod alerts;
+mod answer;
 mod budgets;
 mod check;
 mod collect;
@@ -16,6 +17,7 @@ mod notify;
 mod parity;
 mod plan;
 mod prices;
+mod progress;
 mod query;
 mod reconcile;
 mod report;

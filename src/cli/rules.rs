@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::ToSpan;
 
 use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print, print_json};
@@ -312,7 +311,8 @@ fn backtest(arguments: &Backtest) -> Result<End, Failure> {
                 packs.push((Some(comparison.clone()), varied));
             }
         }
-        let bar = progress(replayed.len() * packs.len());
+        let days = (replayed.len() * packs.len()) as u64;
+        let bar = super::progress::bar("{bar:40} {pos} of {len} days, {eta} left", Some(days));
         let mut tests = Vec::new();
         for (with, pack) in &packs {
             let each = |_: Day| bar.inc(1);
@@ -336,16 +336,6 @@ fn backtest(arguments: &Backtest) -> Result<End, Failure> {
         print(rules::backtest_text(&tests, arguments.long))?;
     }
     Ok(End::Done)
-}
-
-/// Days that are replayed, on standard error where a person looks at it.
-fn progress(days: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} days, {eta} left");
-    let bar = ProgressBar::new(days as u64);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn new(arguments: &New) -> Result<End, Failure> {

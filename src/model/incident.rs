@@ -179,6 +179,28 @@ impl Incident {
     }
 }
 
+#[cfg(test)]
+impl Incident {
+    /// An alert that was opened then, and nothing more.
+    pub fn opened(id: i64, at: Timestamp, alert: Alert) -> Self {
+        Self {
+            id,
+            alert,
+            status: IncidentStatus::Open,
+            opened_at: at,
+            updated_at: at,
+            resolved_at: None,
+            last_word: None,
+            lead: id,
+            places: BTreeMap::new(),
+            told: None,
+            silence: None,
+            frozen: None,
+            hold: None,
+        }
+    }
+}
+
 /// What happened to an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,6 +7,7 @@ pub mod daily;
 pub mod finding;
 pub mod incident;
 pub mod money;
+pub mod names;
 pub mod opinion;
 pub mod price;
 pub mod realised;

@@ -281,37 +281,24 @@ mod tests {
     }
 
     fn incident() -> Incident {
-        Incident {
-            id: 7,
-            alert: Alert {
-                key: "source/inventory".to_owned(),
-                kind: AlertKind::Source,
-                severity: Severity::Warning,
-                scope: AlertScope { team: Some(String::new()), ..AlertScope::default() },
-                title: "The inventory\nis incomplete".to_owned(),
-                summary: "9 of 45 scopes cannot be read.".to_owned(),
-                facts: Vec::new(),
-                drivers: Vec::new(),
-                action: Some("grant the action".to_owned()),
-                impact: None,
-                impact_step: None,
-                since: None,
-                settled_through: None,
-                basis: None,
-                page: vec!["d".to_owned(), "centime-health".to_owned()],
-            },
-            status: IncidentStatus::Open,
-            opened_at: "2026-02-18T09:00:00Z".parse().unwrap(),
-            updated_at: "2026-02-18T09:00:00Z".parse().unwrap(),
-            resolved_at: None,
-            last_word: None,
-            lead: 7,
-            places: BTreeMap::new(),
-            told: None,
-            silence: None,
-            frozen: None,
-            hold: None,
-        }
+        let alert = Alert {
+            key: "source/inventory".to_owned(),
+            kind: AlertKind::Source,
+            severity: Severity::Warning,
+            scope: AlertScope { team: Some(String::new()), ..AlertScope::default() },
+            title: "The inventory\nis incomplete".to_owned(),
+            summary: "9 of 45 scopes cannot be read.".to_owned(),
+            facts: Vec::new(),
+            drivers: Vec::new(),
+            action: Some("grant the action".to_owned()),
+            impact: None,
+            impact_step: None,
+            since: None,
+            settled_through: None,
+            basis: None,
+            page: vec!["d".to_owned(), "centime-health".to_owned()],
+        };
+        Incident::opened(7, "2026-02-18T09:00:00Z".parse().unwrap(), alert)
     }
 
     #[test]

@@ -231,50 +231,31 @@ pub(super) fn too_many(older: usize) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::model::alert::{Alert, AlertKind, AlertScope, Driver, Fact};
-    use crate::model::incident::IncidentStatus;
 
     fn incident_of(id: i64, title: &str) -> Incident {
-        Incident {
-            id,
-            alert: Alert {
-                key: format!("budget/b{id}/2026-02"),
-                kind: AlertKind::Budget,
-                severity: Severity::Warning,
-                scope: AlertScope {
-                    team: Some("data-platform".to_owned()),
-                    ..AlertScope::default()
-                },
-                title: title.to_owned(),
-                summary: "14,160 USD are expected for a budget of 12,000 (118 %).".to_owned(),
-                facts: vec![Fact { name: "Spent".to_owned(), value: "7,680 USD".to_owned() }],
-                drivers: vec![Driver {
-                    name: "Kafka.m5.xlarge".to_owned(),
-                    daily_change: "96".parse().unwrap(),
-                }],
-                action: Some("Ask data-platform.".to_owned()),
-                impact: Some("2160".parse().unwrap()),
-                impact_step: None,
-                since: Some("2026-02-10".parse().unwrap()),
-                settled_through: Some("2026-02-16".parse().unwrap()),
-                basis: Some("amortized".to_owned()),
-                page: vec!["d".to_owned(), "centime-budgets".to_owned()],
-            },
-            status: IncidentStatus::Open,
-            opened_at: "2026-02-18T09:00:00Z".parse().unwrap(),
-            updated_at: "2026-02-18T09:00:00Z".parse().unwrap(),
-            resolved_at: None,
-            last_word: None,
-            lead: id,
-            places: BTreeMap::new(),
-            told: None,
-            silence: None,
-            frozen: None,
-            hold: None,
-        }
+        let alert = Alert {
+            key: format!("budget/b{id}/2026-02"),
+            kind: AlertKind::Budget,
+            severity: Severity::Warning,
+            scope: AlertScope { team: Some("data-platform".to_owned()), ..AlertScope::default() },
+            title: title.to_owned(),
+            summary: "14,160 USD are expected for a budget of 12,000 (118 %).".to_owned(),
+            facts: vec![Fact { name: "Spent".to_owned(), value: "7,680 USD".to_owned() }],
+            drivers: vec![Driver {
+                name: "Kafka.m5.xlarge".to_owned(),
+                daily_change: "96".parse().unwrap(),
+            }],
+            action: Some("Ask data-platform.".to_owned()),
+            impact: Some("2160".parse().unwrap()),
+            impact_step: None,
+            since: Some("2026-02-10".parse().unwrap()),
+            settled_through: Some("2026-02-16".parse().unwrap()),
+            basis: Some("amortized".to_owned()),
+            page: vec!["d".to_owned(), "centime-budgets".to_owned()],
+        };
+        Incident::opened(id, "2026-02-18T09:00:00Z".parse().unwrap(), alert)
     }
 
     fn event(what: Happening) -> IncidentEvent {

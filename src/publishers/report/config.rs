@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 
 use super::{Format, Language};
 use crate::insights::report::{Currency, CurrencyCode, Rate};
+use crate::model::names::{bucket_and_rest, is_region};
 use crate::model::time::Month;
 use crate::yaml::{self, Content, Fields, Node, Read, Reader};
 
@@ -56,15 +57,9 @@ impl S3Prefix {
     }
 }
 
-/// Bucket and prefix of `s3://bucket/prefix/`. Names of general purpose buckets are 3 to 63 lower
-/// case letters, digits, dots and hyphens (S3 User Guide, bucket naming rules).
+/// Bucket and prefix of `s3://bucket/prefix/`.
 fn bucket_and_prefix(url: &str) -> Option<(String, String)> {
-    let rest = url.strip_prefix("s3://")?;
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
-    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(is_name) {
-        return None;
-    }
+    let (bucket, prefix) = bucket_and_rest(url)?;
     let prefix = prefix.trim_matches('/');
     let is_key = |c: char| c.is_ascii_alphanumeric() || "!-_.'()/".contains(c);
     // Characters that are safe in keys; a wildcard would widen the policy that names them.
@@ -104,7 +99,11 @@ impl Read for S3Prefix {
             reader.problem(fields.place_of("role_arn"), message);
         }
         let external_id = fields.optional("external_id", reader);
-        let region = fields.required("region", reader);
+        let region: Option<String> = fields.required("region", reader);
+        if let Some(region) = region.as_ref().filter(|region| !is_region(region)) {
+            let message = format!("`{path}.region` must look like eu-west-1, not `{region}`");
+            reader.problem(fields.place_of("region"), message);
+        }
         fields.finish(reader);
         let (bucket, prefix) = place?;
         Some(Self { bucket, prefix, role_arn: role_arn?, external_id, region: region? })
@@ -255,6 +254,9 @@ mod tests {
         }
         let told = read(&text("s3://acme-finance", "centime")).unwrap_err();
         assert!(told.contains("role/centime-reports, not `centime`"), "{told}");
+        let there = text("s3://acme-finance", role).replace("eu-west-1", "Ireland");
+        let told = read(&there).unwrap_err();
+        assert!(told.contains("`report.s3.region` must look like eu-west-1"), "{told}");
         let told = read("s3: { url: 's3://acme-finance' }\n").unwrap_err();
         assert!(told.contains("role_arn") && told.contains("region"), "{told}");
     }

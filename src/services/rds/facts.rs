@@ -286,6 +286,17 @@ pub const FACTS: &[Fact] = &[
     },
 ];
 
+const fn is_nonprod(kind: &'static str) -> Shorthand {
+    Shorthand {
+        kind,
+        name: "is_nonprod",
+        parameters: &[],
+        sql: "(environment in ('dev', 'test', 'stage', 'staging'))",
+        unit: "",
+        doc: "Whether its environment is one that nobody's customers use.",
+    }
+}
+
 pub const SHORTHANDS: &[Shorthand] = &[
     Shorthand {
         kind: "rds_instances",
@@ -361,22 +372,8 @@ pub const SHORTHANDS: &[Shorthand] = &[
         doc: "CPU credits used beyond those earned, by the hour; a full balance at the beginning is \
               taken off, so at least that much.",
     },
-    Shorthand {
-        kind: "rds_instances",
-        name: "is_nonprod",
-        parameters: &[],
-        sql: "(environment in ('dev', 'test', 'stage', 'staging'))",
-        unit: "",
-        doc: "Whether its environment is one that nobody's customers use.",
-    },
-    Shorthand {
-        kind: "rds_clusters",
-        name: "is_nonprod",
-        parameters: &[],
-        sql: "(environment in ('dev', 'test', 'stage', 'staging'))",
-        unit: "",
-        doc: "Whether its environment is one that nobody's customers use.",
-    },
+    is_nonprod("rds_instances"),
+    is_nonprod("rds_clusters"),
     Shorthand {
         kind: "rds_clusters",
         name: "serverless_acu",

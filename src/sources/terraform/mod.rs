@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 pub use self::state::StateError;
 use crate::aws::config::AccountConfig;
 use crate::aws::{self, Access};
+use crate::model::names::{bucket_and_rest, is_region};
 use crate::model::terraform::StateResource;
 use crate::yaml::{self, Fields, Node, Place, Read, Reader};
 
@@ -90,6 +91,10 @@ impl Read for StateConfig {
             yaml::scalar(node, &format!("{path}.s3"), reader, what, bucket_and_key)
         });
         let region: Option<String> = fields.optional("region", reader);
+        if let Some(region) = region.as_ref().filter(|region| !is_region(region)) {
+            let message = format!("`{path}.region` must look like eu-west-1, not `{region}`");
+            reader.problem(fields.place_of("region"), message);
+        }
         let place = fields.place_of("account");
         let account: Option<String> = fields.optional("account", reader);
         fields.finish(reader);
@@ -117,15 +122,12 @@ impl Read for StateConfig {
     }
 }
 
-/// Bucket and key of `s3://bucket/key`. Names of general purpose buckets are 3 to 63 lower case letters,
-/// digits, dots and hyphens (S3 User Guide, bucket naming rules).
+/// Bucket and key of `s3://bucket/key`.
 fn bucket_and_key(url: &str) -> Option<(String, String)> {
-    let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
+    let (bucket, key) = bucket_and_rest(url)?;
     // A wildcard would widen the policy that names the object.
     let is_key = !key.is_empty() && !key.ends_with('/') && !key.contains(['*', '?', '$']);
-    let is_bucket = (3..=63).contains(&bucket.len()) && bucket.chars().all(is_name);
-    (is_bucket && is_key).then(|| (bucket.to_owned(), key.to_owned()))
+    is_key.then(|| (bucket.to_owned(), key.to_owned()))
 }
 
 /// Why a state is passed over.
@@ -242,6 +244,7 @@ mod tests {
             ("states: [{ path: a, s3: s3://bucket/key, region: eu-west-1 }]", "takes one of"),
             ("states: [{ path: a, region: eu-west-1 }]", "belong to `s3`"),
             ("states: [{ s3: s3://bucket/key }]", "`terraform.states[].region` of the bucket"),
+            ("states: [{ s3: s3://bucket/key, region: Ireland }]", "must look like eu-west-1"),
             ("states: [{ s3: s3://bucket/, region: eu-west-1 }]", "an object, such as"),
             ("states: [{ s3: s3://bucket/*, region: eu-west-1 }]", "an object, such as"),
         ] {

@@ -280,36 +280,29 @@ mod tests {
     }
 
     fn incident(id: i64) -> Incident {
+        let alert = Alert {
+            key: format!("budget/b{id}/2026-02"),
+            kind: AlertKind::Budget,
+            severity: Severity::Warning,
+            scope: AlertScope::default(),
+            title: "t".to_owned(),
+            summary: "s".to_owned(),
+            facts: Vec::new(),
+            drivers: Vec::new(),
+            action: None,
+            impact: Some("12.345".parse().unwrap()),
+            impact_step: None,
+            since: None,
+            settled_through: None,
+            basis: None,
+            page: vec!["d".to_owned()],
+        };
         Incident {
-            id,
-            alert: Alert {
-                key: format!("budget/b{id}/2026-02"),
-                kind: AlertKind::Budget,
-                severity: Severity::Warning,
-                scope: AlertScope::default(),
-                title: "t".to_owned(),
-                summary: "s".to_owned(),
-                facts: Vec::new(),
-                drivers: Vec::new(),
-                action: None,
-                impact: Some("12.345".parse().unwrap()),
-                impact_step: None,
-                since: None,
-                settled_through: None,
-                basis: None,
-                page: vec!["d".to_owned()],
-            },
-            status: IncidentStatus::Open,
-            opened_at: at(0),
             updated_at: at(1),
-            resolved_at: None,
-            last_word: None,
             lead: 1,
             places: BTreeMap::from([("slack".to_owned(), Place::Message)]),
             told: Some(Told { at: at(0), severity: Severity::Warning, impact: None }),
-            silence: None,
-            frozen: None,
-            hold: None,
+            ..Incident::opened(id, at(0), alert)
         }
     }
 

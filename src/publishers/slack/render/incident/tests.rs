@@ -40,53 +40,40 @@ fn budget(id: i64, severity: Severity) -> Incident {
     let fact = |name: &str, value: &str| Fact { name: name.into(), value: value.into() };
     let driver =
         |name: &str, usd: &str| Driver { name: name.into(), daily_change: usd.parse().unwrap() };
-    Incident {
-        id,
-        alert: Alert {
-            key: "budget/msk-prod/2026-02".into(),
-            kind: AlertKind::Budget,
-            severity,
-            scope: AlertScope {
-                account: Some("prod".into()),
-                environment: Some("prod".into()),
-                service: Some("msk".into()),
-                team: Some("data-platform".into()),
-                owner: None,
-            },
-            title: "Budget msk-prod: 14,160 USD expected for 12,000 (118 %)".into(),
-            summary: "14,160 USD are expected for a budget of 12,000 (118 %). At this pace it is \
-                      spent on Tue 24 Feb."
-                .into(),
-            facts: vec![
-                fact("Spent", "7,680 USD, 64 % (month: 57 %)"),
-                fact("Pace, 7 days", "540 USD/day, 1.26 × plan"),
-                fact("Range, 80 %", "11,700 to 16,600 USD"),
-            ],
-            drivers: vec![
-                driver("Kafka.m5.xlarge eu-west-3", "96"),
-                driver("Kafka.Storage.GP2", "21.4"),
-                driver("other", "-6"),
-            ],
-            action: Some("Ask data-platform what the four new brokers are for.".into()),
-            impact: Some("2160".parse().unwrap()),
-            impact_step: Some("1200".parse().unwrap()),
-            since: Some("2026-02-10".parse().unwrap()),
-            settled_through: Some("2026-02-16".parse().unwrap()),
-            basis: Some("amortized, without tax, credits, refunds and support".into()),
-            page: vec!["d".into(), "centime-budgets".into()],
+    let alert = Alert {
+        key: "budget/msk-prod/2026-02".into(),
+        kind: AlertKind::Budget,
+        severity,
+        scope: AlertScope {
+            account: Some("prod".into()),
+            environment: Some("prod".into()),
+            service: Some("msk".into()),
+            team: Some("data-platform".into()),
+            owner: None,
         },
-        status: IncidentStatus::Open,
-        opened_at: at("2026-02-18T09:05:00Z"),
-        updated_at: at("2026-02-18T09:05:00Z"),
-        resolved_at: None,
-        last_word: None,
-        lead: id,
-        places: BTreeMap::new(),
-        told: None,
-        silence: None,
-        frozen: None,
-        hold: None,
-    }
+        title: "Budget msk-prod: 14,160 USD expected for 12,000 (118 %)".into(),
+        summary: "14,160 USD are expected for a budget of 12,000 (118 %). At this pace it is \
+                      spent on Tue 24 Feb."
+            .into(),
+        facts: vec![
+            fact("Spent", "7,680 USD, 64 % (month: 57 %)"),
+            fact("Pace, 7 days", "540 USD/day, 1.26 × plan"),
+            fact("Range, 80 %", "11,700 to 16,600 USD"),
+        ],
+        drivers: vec![
+            driver("Kafka.m5.xlarge eu-west-3", "96"),
+            driver("Kafka.Storage.GP2", "21.4"),
+            driver("other", "-6"),
+        ],
+        action: Some("Ask data-platform what the four new brokers are for.".into()),
+        impact: Some("2160".parse().unwrap()),
+        impact_step: Some("1200".parse().unwrap()),
+        since: Some("2026-02-10".parse().unwrap()),
+        settled_through: Some("2026-02-16".parse().unwrap()),
+        basis: Some("amortized, without tax, credits, refunds and support".into()),
+        page: vec!["d".into(), "centime-budgets".into()],
+    };
+    Incident::opened(id, at("2026-02-18T09:05:00Z"), alert)
 }
 
 fn answered(status: IncidentStatus) -> Incident {
