@@ -52,7 +52,7 @@ fn thread(sandbox: &Sandbox, ts: &Value) -> Vec<String> {
 
 /// An installation whose buttons work both ways.
 fn with_buttons(sandbox: &Sandbox, port: u16) -> Installation {
-    let centime = daemon::installation(sandbox, port);
+    let centime = daemon::installation(sandbox, port).narrow();
     std::fs::write(centime.path().join("app"), "xapp-sandbox").unwrap();
     std::fs::write(centime.path().join("signing"), "hush").unwrap();
     let path = centime.path().join("centime.yaml");
@@ -178,7 +178,7 @@ fn a_person_answers_by_buttons_and_commands_and_all_see_it() {
 fn an_outage_is_one_message_from_its_beginning_to_its_end() {
     let sick = Sandbox::start(BROKEN);
     let well = Sandbox::start(WELL);
-    let centime = Installation::new(&sick, BRIEF);
+    let centime = Installation::new(&sick, BRIEF).narrow();
     assert_eq!(centime.run(&["collect"]).status.code(), Some(3));
     let first = outage(&sick).unwrap();
     assert!(first["text"].as_str().unwrap().starts_with("🟠 The inventory is incomplete: denied"));
@@ -239,7 +239,7 @@ fn a_real_alertmanager_receives_groups_and_resolves() {
 
     let sick = Sandbox::start(BROKEN);
     let web = daemon::free_port();
-    let centime = daemon::installation(&sick, web);
+    let centime = daemon::installation(&sick, web).narrow();
     let path = centime.path().join("centime.yaml");
     let yaml = std::fs::read_to_string(&path).unwrap();
     std::fs::write(
@@ -338,7 +338,7 @@ fn a_real_smtp_server_takes_the_mails_encrypted() {
     let Some(python) = python("mail against aiosmtpd") else { return };
     let relay = Receiver::start(&python, &["smtp", "--tls"]);
     let sick = Sandbox::start(BROKEN);
-    let centime = Installation::new(&sick, BRIEF);
+    let centime = Installation::new(&sick, BRIEF).narrow();
     let ca = relay.folder.path().join("ca.pem");
     let section = |ca: &str, port: u16| {
         format!(
@@ -384,7 +384,7 @@ fn a_real_smtp_server_takes_the_mails_encrypted() {
 fn a_relay_that_cannot_be_reached_or_trusted_is_told_and_nothing_is_lost() {
     let Some(python) = python("mail against aiosmtpd") else { return };
     let sick = Sandbox::start(BROKEN);
-    let centime = Installation::new(&sick, BRIEF);
+    let centime = Installation::new(&sick, BRIEF).narrow();
     let port = daemon::free_port();
     append(
         &centime,
@@ -412,7 +412,7 @@ fn a_relay_that_cannot_be_reached_or_trusted_is_told_and_nothing_is_lost() {
 
     // A relay whose certificate nobody vouches for gets nothing.
     let stranger = Receiver::start(&python, &["smtp", "--tls"]);
-    let other = Installation::new(&sick, BRIEF);
+    let other = Installation::new(&sick, BRIEF).narrow();
     append(
         &other,
         &format!(
@@ -434,7 +434,7 @@ fn a_webhook_is_signed_and_as_documented() {
     let arguments = ["webhook", "--secret", "hush", "--schema", schema.to_str().unwrap()];
     let receiver = Receiver::start(&python, &arguments);
     let sick = Sandbox::start(BROKEN);
-    let centime = Installation::new(&sick, BRIEF);
+    let centime = Installation::new(&sick, BRIEF).narrow();
     std::fs::write(
         centime.path().join("hook"),
         format!("http://127.0.0.1:{}/x?key=1", receiver.port),

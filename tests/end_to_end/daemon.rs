@@ -52,7 +52,7 @@ fn signal(process: &Process, name: &str) {
 fn it_is_ready_after_its_first_cycle_reloads_and_stops_in_time() {
     let sandbox = Sandbox::start(&["--days", "60"]);
     let port = free_port();
-    let centime = installation(&sandbox, port);
+    let centime = installation(&sandbox, port).narrow();
     let mut running = start(&centime, port);
     let metric = |name: &str| {
         let metrics = try_get(&format!("{}/metrics", running.url)).unwrap();
@@ -89,7 +89,7 @@ fn it_is_ready_after_its_first_cycle_reloads_and_stops_in_time() {
 fn told_to_stop_in_the_middle_of_a_slow_cycle_it_stops_within_ten_seconds() {
     let sandbox = Sandbox::start(&["--days", "60", "--faults", "slow=100%:5s"]);
     let port = free_port();
-    let centime = installation(&sandbox, port);
+    let centime = installation(&sandbox, port).narrow();
     let log = std::fs::File::create(centime.path().join("log")).unwrap();
     let mut command = centime.command(&["run"]);
     let mut process = Process(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
@@ -106,7 +106,7 @@ fn told_to_stop_in_the_middle_of_a_slow_cycle_it_stops_within_ten_seconds() {
 #[test]
 fn a_failing_source_is_told_shown_and_passed_over() {
     let sandbox = Sandbox::start(&["--days", "60", "--faults", "deny=rds:DescribeDBInstances"]);
-    let centime = Installation::new(&sandbox, "cost:\n  history_months: 1\n");
+    let centime = Installation::new(&sandbox, "cost:\n  history_months: 1\n").narrow();
     let output = centime.run(&["collect", "--json"]);
     assert_eq!(output.status.code(), Some(3));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

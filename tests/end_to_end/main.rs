@@ -20,3 +20,4 @@ mod months;
 mod prices;
 mod report;
 mod support;
+mod terraform;
