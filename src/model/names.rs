@@ -1,10 +1,20 @@
 //! How AWS writes names: of regions, of buckets and of what lies in them.
 
+use crate::yaml::{Fields, Reader};
+
 /// A region such as `eu-west-1` or `us-gov-east-1`: letters, hyphens, a digit at the end.
 pub fn is_region(text: &str) -> bool {
     text.split('-').count() >= 3
         && text.ends_with(|c: char| c.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// Tells when the field `region` of `path` holds no region.
+pub fn check_region(region: Option<&str>, fields: &Fields<'_>, path: &str, reader: &mut Reader) {
+    if let Some(region) = region.filter(|region| !is_region(region)) {
+        let message = format!("`{path}.region` must look like eu-west-1, not `{region}`");
+        reader.problem(fields.place_of("region"), message);
+    }
 }
 
 /// The bucket of `s3://bucket/what/follows`, and what follows its slash; `None` where that is no place

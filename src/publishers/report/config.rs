@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::{Format, Language};
 use crate::insights::report::{Currency, CurrencyCode, Rate};
-use crate::model::names::{bucket_and_rest, is_region};
+use crate::model::names::{bucket_and_rest, check_region};
 use crate::model::time::Month;
 use crate::yaml::{self, Content, Fields, Node, Read, Reader};
 
@@ -100,10 +100,7 @@ impl Read for S3Prefix {
         }
         let external_id = fields.optional("external_id", reader);
         let region: Option<String> = fields.required("region", reader);
-        if let Some(region) = region.as_ref().filter(|region| !is_region(region)) {
-            let message = format!("`{path}.region` must look like eu-west-1, not `{region}`");
-            reader.problem(fields.place_of("region"), message);
-        }
+        check_region(region.as_deref(), &fields, path, reader);
         fields.finish(reader);
         let (bucket, prefix) = place?;
         Some(Self { bucket, prefix, role_arn: role_arn?, external_id, region: region? })

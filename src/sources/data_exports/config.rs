@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::model::names::{bucket_and_rest, check_region};
 use crate::yaml::{self, Fields, Node, Place, Read, Reader};
 
 /// `exports:`, in the order in which they are asked: where two hold the same month of the same payer,
@@ -80,6 +81,7 @@ impl Read for Export {
             yaml::scalar(node, &format!("{path}.s3"), reader, what, bucket_and_prefix)
         });
         let region: Option<String> = fields.optional("region", reader);
+        check_region(region.as_deref(), &fields, path, reader);
         let account: Option<String> = fields.optional("account", reader);
         fields.finish(reader);
         let location = match (folder, url) {
@@ -106,16 +108,13 @@ impl Read for Export {
     }
 }
 
-/// Bucket and prefix of `s3://bucket/prefix/name`. Names of general purpose buckets are 3 to 63 lower
-/// case letters, digits, dots and hyphens (S3 User Guide, bucket naming rules).
+/// Bucket and prefix of `s3://bucket/prefix/name`.
 fn bucket_and_prefix(url: &str) -> Option<(String, String)> {
-    let (bucket, prefix) = url.strip_prefix("s3://")?.split_once('/')?;
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
+    let (bucket, prefix) = bucket_and_rest(url)?;
     let prefix = prefix.trim_end_matches('/');
     // A wildcard would widen the policy that names the prefix.
     let is_prefix = !prefix.is_empty() && !prefix.contains(['*', '?', '$']);
-    let is_bucket = (3..=63).contains(&bucket.len()) && bucket.chars().all(is_name);
-    (is_bucket && is_prefix).then(|| (bucket.to_owned(), format!("{prefix}/")))
+    is_prefix.then(|| (bucket.to_owned(), format!("{prefix}/")))
 }
 
 #[cfg(test)]

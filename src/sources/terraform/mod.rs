@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 pub use self::state::StateError;
 use crate::aws::config::AccountConfig;
 use crate::aws::{self, Access};
-use crate::model::names::{bucket_and_rest, is_region};
+use crate::model::names::{bucket_and_rest, check_region};
 use crate::model::terraform::StateResource;
 use crate::yaml::{self, Fields, Node, Place, Read, Reader};
 
@@ -91,10 +91,7 @@ impl Read for StateConfig {
             yaml::scalar(node, &format!("{path}.s3"), reader, what, bucket_and_key)
         });
         let region: Option<String> = fields.optional("region", reader);
-        if let Some(region) = region.as_ref().filter(|region| !is_region(region)) {
-            let message = format!("`{path}.region` must look like eu-west-1, not `{region}`");
-            reader.problem(fields.place_of("region"), message);
-        }
+        check_region(region.as_deref(), &fields, path, reader);
         let place = fields.place_of("account");
         let account: Option<String> = fields.optional("account", reader);
         fields.finish(reader);
