@@ -139,6 +139,7 @@ pub(super) async fn read(
         days,
         accounts: accounts.map(|it| (it.id.clone(), it.name.clone())).collect(),
         findings: store.state.findings()?,
+        realised: store.state.realised()?,
         failures: failures(&reader, wanted).await?,
         own_cost: own_cost.first().map_or(Usd::ZERO, |row| usd(&row[0])),
         unknown_record_types: unknown.into_iter().collect(),

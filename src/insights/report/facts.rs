@@ -9,6 +9,7 @@ use super::super::bridge::{Leaf, Period, Quantity, Spent};
 use super::model::{Edition, RawRecord};
 use crate::model::Usd;
 use crate::model::finding::FindingRecord;
+use crate::model::realised::Realised;
 use crate::model::time::{Day, DayState, Month};
 
 /// Everything that a report says, before it is said.
@@ -52,6 +53,8 @@ pub struct Facts {
     pub accounts: BTreeMap<String, String>,
     /// Findings of the state, open and resolved.
     pub findings: Vec<FindingRecord>,
+    /// What changes have saved, as measured.
+    pub realised: Vec<Realised>,
     /// Runs of the month's sources that failed.
     pub failures: Vec<Failures>,
     /// What centime's own requests cost in the month.

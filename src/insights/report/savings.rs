@@ -1,9 +1,12 @@
 //! What could be saved, and what happened to what was found.
 
+use rust_decimal::Decimal;
+
 use super::model::{Section, SectionId, Sentence, say, word};
 use super::{Basis, Cell, ColumnKind, Context, MOST_ROWS, Role, Row, Table, column};
 use crate::model::Usd;
 use crate::model::finding::{Finding, FindingRecord, FindingStatus};
+use crate::model::realised::State;
 use crate::model::time::{Month, day_of};
 
 /// Findings: opened, resolved, open, and the ten dearest.
@@ -36,12 +39,51 @@ pub(super) fn savings(context: &Context<'_>) -> Section {
     if advice > 0 {
         section.sentences.push(say("findings_without_price").with("count", advice));
     }
-    section.sentences.push(say("savings_not_verified"));
+    section.sentences.extend(measured(context));
     if !open.is_empty() {
         open.sort_by_key(|it| (std::cmp::Reverse(it.finding.worth()), it.finding.id.clone()));
         section.tables.push(table(context, open));
     }
     section
+}
+
+/// What changes have saved on the month's settled days, and what they had promised for these; or that
+/// nothing is claimed.
+fn measured(context: &Context<'_>) -> Vec<Sentence> {
+    let realised = &context.facts.realised;
+    let (mut count, mut saved, mut promised) = (0_usize, Usd::ZERO, Usd::ZERO);
+    for it in realised {
+        let State::Counted(counted) = &it.state else { continue };
+        let days: Vec<Usd> = it
+            .daily()
+            .filter(|(day, _)| Month::of(*day) == context.month)
+            .map(|(_, usd)| usd)
+            .collect();
+        if days.is_empty() {
+            continue;
+        }
+        count += 1;
+        saved += days.iter().sum();
+        let share = Decimal::from(days.len()) / Decimal::from(counted.days.len());
+        promised += counted.predicted.map(|usd| usd * share).unwrap_or_default();
+    }
+    let money = |amount| context.shown.money(amount, context.month);
+    let mut said = Vec::new();
+    if count == 0 {
+        said.push(say("savings_not_verified"));
+    } else {
+        said.push(
+            say("savings_measured")
+                .with("count", count)
+                .with("saved", money(saved))
+                .with("promised", money(promised)),
+        );
+    }
+    let unmeasured = realised.iter().filter(|it| it.state == State::NoCost).count();
+    if unmeasured > 0 && count > 0 {
+        said.push(say("savings_unmeasured").with("count", unmeasured));
+    }
+    said
 }
 
 /// What counts in sums.

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::date;
+
 use super::*;
 use crate::insights::bridge::{Leaf, Quantity};
 use crate::model::finding::{FindingRecord, FindingStatus, Level};
+use crate::model::realised::{Baseline, Count, Realised, State};
 use crate::model::time::Day;
 
 pub fn usd(text: &str) -> Usd {
@@ -163,6 +166,7 @@ pub fn bank() -> Facts {
             .map(|day| DayFact { day, state: DayState::Final, estimated: false })
             .collect(),
         accounts: BTreeMap::from([("111111111111".to_owned(), "prod".to_owned())]),
+        realised: vec![realised()],
         findings: vec![
             after_commitments(
                 finding("reporting-dev", "Database without connections", Some("174.72")),
@@ -213,6 +217,7 @@ pub fn nothing() -> Facts {
         daily: Vec::new(),
         days: Vec::new(),
         findings: Vec::new(),
+        realised: Vec::new(),
         ..bank()
     }
 }
@@ -291,6 +296,38 @@ fn every_column_of_money_adds_up_to_its_total() {
     }
 }
 
+/// Ten days before the month's end and the last of them in the next one: 4 dollars on each.
+fn realised() -> Realised {
+    let baseline = Baseline {
+        first: date(2026, 3, 1),
+        last: date(2026, 3, 20),
+        daily: usd("10"),
+        volume: None,
+    };
+    Realised {
+        finding: "f".to_owned(),
+        rule: "rds-overprov-compute".to_owned(),
+        service: "rds".to_owned(),
+        account: "111111111111".to_owned(),
+        resource_id: "orders".to_owned(),
+        resource_name: "orders".to_owned(),
+        environment: None,
+        team: None,
+        changed_on: date(2026, 3, 21),
+        change: "instance_class from db.r6g.xlarge to db.r6g.large".to_owned(),
+        predicted_monthly: Some(usd("150")),
+        state: State::Counted(Count {
+            baseline,
+            through: date(2026, 4, 1),
+            days: vec![usd("4"); 11],
+            saved: usd("44"),
+            predicted: Some(usd("55")),
+            is_capped: false,
+            is_over: false,
+        }),
+    }
+}
+
 #[test]
 fn it_is_said_which_of_two_savings_is_counted() {
     let said = |findings: Vec<FindingRecord>| {
@@ -314,17 +351,17 @@ fn it_is_said_which_of_two_savings_is_counted() {
     let text = |keys: &str, sums: &str| (keys.to_owned(), sums.to_owned());
     assert_eq!(
         said(vec![listed(), advice()]),
-        text("savings_at_list_price savings_not_verified", "174.72")
+        text("savings_at_list_price savings_measured", "174.72")
     );
     assert_eq!(
         said(vec![covered(), advice()]),
-        text("savings_after_commitments savings_not_verified", "15.00 60.00")
+        text("savings_after_commitments savings_measured", "15.00 60.00")
     );
     // Where it is not known of one, its saving at list price counts.
     assert_eq!(
         said(vec![covered(), listed()]),
         text(
-            "savings_after_commitments savings_of_unknown_commitments savings_not_verified",
+            "savings_after_commitments savings_of_unknown_commitments savings_measured",
             "189.72 234.72"
         )
     );
