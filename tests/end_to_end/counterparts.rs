@@ -69,7 +69,7 @@ fn promtool_finds_nothing_wrong_and_prometheus_scrapes() {
     let Some(promtool) = prometheus("promtool", "prometheus", "promtool") else { return };
     let sandbox = Sandbox::start(&["--days", "60"]);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let centime = daemon::installation(&sandbox, port);
+    let centime = daemon::installation(&sandbox, port).narrow();
     let running = daemon::start(&centime, port);
 
     let metrics = try_get(&format!("{}/metrics", running.url)).unwrap();
