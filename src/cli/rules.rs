@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use jiff::ToSpan;
 
 use super::{ConfigPath, End, Failure, Misuse, block_on, note, open_store, print, print_json};
-use crate::daemon::{prices, reads, system_clock};
+use crate::daemon::{commitments, prices, reads, system_clock};
 use crate::insights::prices::PriceBook;
 use crate::insights::rules::{self, Pack, Scene};
 use crate::model::Day;
@@ -232,7 +232,10 @@ fn try_one(arguments: &One) -> Result<End, Failure> {
     let now = system_clock()();
     let tried = block_on(async {
         let reads = reads(&store)?;
-        let prices = prices::book(&store, &config.prices, &prices, now).await?;
+        let mut prices = prices::book(&store, &config.prices, &prices, now).await?;
+        if let Some(plans) = commitments::of_plans(&store, config.commitments, now)? {
+            prices = prices.with_commitments(plans);
+        }
         let tables = store.session(now, None).await?;
         let scene =
             Scene { tables: &tables, day: day_of(now), now, reads: Some(&reads), owners: None };

@@ -13,7 +13,7 @@ use crate::insights::rules::Reads;
 use crate::model::commitment::{PlanCover, SavingsPlan};
 use crate::model::time::{Span, day_of};
 use crate::model::{Day, Value};
-use crate::sources::commitments::{self, COVERAGE, PLANS};
+use crate::sources::commitments::{self, COVERAGE, Config, PLANS};
 use crate::store::{Store, StoreError};
 
 /// The source's name in runs, metrics and messages.
@@ -136,18 +136,41 @@ pub(super) async fn known(
     if !watch.config.commitments.read {
         return Ok(None);
     }
-    let plans = match kept(store)? {
+    let plans = plans(store, now)?;
+    let databases = databases(store, watch, reads, now).await?;
+    Ok(Some(Commitments::of(plans, databases)))
+}
+
+/// What is known of Savings Plans alone, for who does not know what is watched; `None` when the
+/// configuration does without them.
+///
+/// # Errors
+///
+/// When the state cannot be read.
+pub fn of_plans(
+    store: &Store,
+    config: Config,
+    now: Timestamp,
+) -> Result<Option<Commitments>, StoreError> {
+    if !config.read {
+        return Ok(None);
+    }
+    let databases = Err("reserved instances are not looked at here".to_owned());
+    Ok(Some(Commitments::of(plans(store, now)?, databases)))
+}
+
+/// What Savings Plans cover; why that is not known, where it is not.
+fn plans(store: &Store, now: Timestamp) -> Result<Result<Vec<PlanCover>, String>, StoreError> {
+    let is_old =
+        |at: Timestamp| now.duration_since(at).as_secs() > TOO_OLD.as_seconds().cast_signed();
+    Ok(match kept(store)? {
         None => Err("Savings Plans were not read yet".to_owned()),
         Some(Kept { unknown: Some(reason), .. }) => Err(reason),
-        Some(kept)
-            if now.duration_since(kept.read_at).as_secs() > TOO_OLD.as_seconds().cast_signed() =>
-        {
+        Some(kept) if is_old(kept.read_at) => {
             Err(format!("Savings Plans were last read on {}", day_of(kept.read_at)))
         }
         Some(kept) => Ok(kept.coverage.map(|coverage| coverage.of).unwrap_or_default()),
-    };
-    let databases = databases(store, watch, reads, now).await?;
-    Ok(Some(Commitments::of(plans, databases)))
+    })
 }
 
 /// Databases that are reserved and that run, of all watched accounts; or why not all are known.

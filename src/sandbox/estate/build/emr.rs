@@ -531,6 +531,8 @@ impl Build {
                 ..step(spec, dice, created)
             });
         }
+        // In the hours after the night's step, what runs was begun before it.
+        steps.sort_by_key(|step| std::cmp::Reverse(step.created));
         steps
     }
 
