@@ -85,8 +85,7 @@ fn deliver(root: &Path, rows: usize) {
     let each = rows.div_ceil(FILES);
     for file in 0..FILES {
         let name = format!("cur-{:05}.snappy.parquet", file + 1);
-        let properties =
-            WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let (first, end) = (file * each, ((file + 1) * each).min(rows));
         let schema = piece(0, 1).schema();
         let out = File::create(data.join(&name)).unwrap();
@@ -111,7 +110,8 @@ fn piece(first: usize, end: usize) -> RecordBatch {
         Arc::new(StringArray::from_iter_values(rows().map(text)))
     };
     let line = |row: usize| LINES[(row % RESOURCES) % LINES.len()];
-    let account = |row: usize| format!("{}", 111_111_111_111_u64 * (1 + (row % RESOURCES) as u64 % 3));
+    let account =
+        |row: usize| format!("{}", 111_111_111_111_u64 * (1 + (row % RESOURCES) as u64 % 3));
     // A number that looks arbitrary, and is the same in every run.
     let mixed = |row: usize| (row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 44;
     let month = 1_769_904_000_000_i64;
@@ -125,7 +125,10 @@ fn piece(first: usize, end: usize) -> RecordBatch {
     };
     let mut tags = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
     for row in rows() {
-        for (key, value) in [("user_team", ["risk", "ledger", "fraud"]), ("user_environment", ["prod", "uat", "dev"])] {
+        for (key, value) in [
+            ("user_team", ["risk", "ledger", "fraud"]),
+            ("user_environment", ["prod", "uat", "dev"]),
+        ] {
             tags.keys().append_value(key);
             tags.values().append_value(value[(row % RESOURCES) % 3]);
         }
@@ -142,7 +145,10 @@ fn piece(first: usize, end: usize) -> RecordBatch {
         ("line_item_product_code", texts(&|row| line(row)[0].to_owned())),
         ("line_item_usage_type", texts(&|row| line(row)[1].to_owned())),
         ("line_item_operation", texts(&|row| line(row)[2].to_owned())),
-        ("line_item_resource_id", texts(&|row| format!("arn:aws:x:eu-west-1:1:r/{:06}", row % RESOURCES))),
+        (
+            "line_item_resource_id",
+            texts(&|row| format!("arn:aws:x:eu-west-1:1:r/{:06}", row % RESOURCES)),
+        ),
         ("line_item_usage_amount", amounts(1e6)),
         ("line_item_currency_code", texts(&|_| "USD".to_owned())),
         ("line_item_unblended_cost", amounts(1e8)),

@@ -145,6 +145,9 @@ async fn costs_of(
     Ok(costs)
 }
 
+/// Names and values that tell a series apart.
+type Labels = Vec<(&'static str, String)>;
+
 /// Cost of every settled day of a range, sorted: run rate by service, and the invoice by account and
 /// service.
 ///
@@ -174,7 +177,7 @@ pub async fn daily_costs(
             "select charge_period_start, {account}, service_name, sum({column}) from cost where \
              x_view = '{view}' group by 1, 2, 3"
         );
-        let mut by_series: BTreeMap<(Vec<(&'static str, String)>, Day), Usd> = BTreeMap::new();
+        let mut by_series: BTreeMap<(Labels, Day), Usd> = BTreeMap::new();
         for row in rows(&store.query(&sql, now, None).await?) {
             let [Value::Day(day), account, service, Value::Money(usd)] = row.as_slice() else {
                 continue;

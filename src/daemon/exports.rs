@@ -203,7 +203,7 @@ impl Daemon {
             let (reason, example) = (refusal.as_str(), refused.example.as_str());
             match refusal {
                 Refusal::Split => {
-                    tracing::info!(export, rows = refused.rows, example, "rows left out")
+                    tracing::info!(export, rows = refused.rows, example, "rows left out");
                 }
                 Refusal::Currency => {
                     tracing::warn!(export, rows = refused.rows, example, "rows refused");

@@ -85,6 +85,7 @@ pub(super) async fn aggregate(
     frame.execute_stream().await.map_err(engine)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it stands in `map_err`, which gives it away")]
 pub(super) fn engine(error: DataFusionError) -> Error {
     Error::Engine(error.strip_backtrace())
 }

@@ -40,7 +40,7 @@ pub(super) enum Instants {
 /// A column of keys with values: a map, or JSON.
 #[derive(Debug)]
 pub(super) enum Maps {
-    Maps(MapArray),
+    Arrow(MapArray),
     Json(Texts),
     Missing,
 }
@@ -114,7 +114,7 @@ impl<'b> Cells<'b> {
     pub(super) fn maps(&self, name: &str) -> Result<Maps, Error> {
         let Some(column) = self.batch.column_by_name(name) else { return Ok(Maps::Missing) };
         Ok(match column.data_type() {
-            DataType::Map(_, _) => Maps::Maps(column.as_map().clone()),
+            DataType::Map(_, _) => Maps::Arrow(column.as_map().clone()),
             _ => Maps::Json(self.texts(name)?),
         })
     }
@@ -211,7 +211,7 @@ impl Maps {
     /// Keys and values of a row; what is no object of texts is nothing.
     pub(super) fn get(&self, row: usize) -> BTreeMap<Cow<'_, str>, Cow<'_, str>> {
         match self {
-            Self::Maps(maps) if maps.is_valid(row) => {
+            Self::Arrow(maps) if maps.is_valid(row) => {
                 let offsets = maps.value_offsets();
                 let range = offsets[row] as usize..offsets[row + 1] as usize;
                 if range.is_empty() {
@@ -244,7 +244,7 @@ impl Maps {
                     })
                     .collect()
             }
-            Self::Maps(_) | Self::Missing => BTreeMap::new(),
+            Self::Arrow(_) | Self::Missing => BTreeMap::new(),
         }
     }
 }

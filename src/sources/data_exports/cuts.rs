@@ -74,13 +74,16 @@ struct Run {
     sums: Sums,
 }
 
+/// Rows of a view by their day and what tells them apart.
+type Rows = BTreeMap<(Day, Key), Sums>;
+
 /// The views of one bill in the making.
 #[derive(Debug)]
 pub(super) struct Cuts<'c> {
     config: &'c cost_explorer::Config,
     /// Watched accounts: the view by region is of them only.
     accounts: &'c [String],
-    views: Vec<(Cut, BTreeMap<(Day, Key), Sums>)>,
+    views: Vec<(Cut, Rows)>,
     run: Option<Run>,
     /// Sums of all charges, for the proof that none was lost.
     pub(super) billed: i128,

@@ -194,7 +194,7 @@ impl<'b> LineItems<'b> {
                     take(month, &row);
                 }
                 Err(Problem::Refused(refusal, why)) => {
-                    tally.refuse(refusal, || format!("{}, row {}: {why}", self.file, at + 1))
+                    tally.refuse(refusal, || format!("{}, row {}: {why}", self.file, at + 1));
                 }
                 Err(Problem::Needs(rows, column)) => {
                     return Err(Error::Needs { file: self.file.to_owned(), rows, column });

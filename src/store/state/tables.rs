@@ -370,7 +370,7 @@ pub fn tables() -> Vec<Table> {
     ]
 }
 
-fn measured_change(it: Realised) -> Vec<Value> {
+fn measured_change(it: &Realised) -> Vec<Value> {
     let count = match &it.state {
         realised::State::Counted(count) => Some(count),
         _ => None,
@@ -486,7 +486,7 @@ fn cells(
                 ]
             })
             .collect(),
-        "measured_changes" => tx.realised()?.into_iter().map(measured_change).collect(),
+        "measured_changes" => tx.realised()?.iter().map(measured_change).collect(),
         "day_status" => tx
             .day_statuses(now, settle_days)?
             .into_iter()
