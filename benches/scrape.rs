@@ -44,7 +44,7 @@ fn main() {
             web::bind(&web::Config { listen: ([127, 0, 0, 1], 0).into() }).await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Health::new(|| jiff::Timestamp::UNIX_EPOCH);
-        let web = Web { exposition, health: Arc::new(health), clicks: None };
+        let web = Web { exposition, health: Arc::new(health), clicks: None, sql: None };
         tokio::spawn(web::serve(listener, web, std::future::pending()));
         address
     });

@@ -34,6 +34,8 @@ pub struct Config {
     pub store: store::Config,
     pub prometheus: publishers::prometheus::Config,
     pub web: publishers::web::Config,
+    /// `None` when there is no SQL endpoint.
+    pub sql: Option<publishers::sql::Config>,
     /// What of the alerts is told, to whom, and when.
     pub alerts: insights::alerts::Config,
     /// `None` when no message is sent to Slack.
@@ -119,6 +121,7 @@ impl Config {
         let store = fields.or("store", store::Config::default(), reader);
         let prometheus = fields.or("prometheus", publishers::prometheus::Config::default(), reader);
         let web = fields.or("web", publishers::web::Config::default(), reader);
+        let sql: Option<publishers::sql::Config> = fields.optional("sql", reader);
         let alerts = fields.or("alerts", insights::alerts::Config::default(), reader);
         let slack = fields.optional("slack", reader);
         let email = fields.optional("email", reader);
@@ -194,6 +197,7 @@ impl Config {
             store,
             prometheus,
             web,
+            sql,
             alerts,
             slack,
             email,
@@ -269,14 +273,15 @@ impl Config {
         self.slack.as_ref().and_then(|slack| slack.dashboard_url.as_ref())
     }
 
-    /// Where the secrets of all channels are kept, each with its channel's section.
+    /// Where the secrets of all channels and users are kept, each with its section.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
         let slack = self.slack.iter().flat_map(|it| it.secrets()).map(|it| ("slack", it));
         let email = self.email.iter().flat_map(|it| it.secrets()).map(|it| ("email", it));
         let alertmanager =
             self.alertmanager.iter().flat_map(|it| it.secrets()).map(|it| ("alertmanager", it));
         let webhooks = self.webhooks.iter().flat_map(|it| it.secrets()).map(|it| ("webhooks", it));
-        slack.chain(email).chain(alertmanager).chain(webhooks)
+        let sql = self.sql.iter().flat_map(|it| it.secrets()).map(|it| ("sql", it));
+        slack.chain(email).chain(alertmanager).chain(webhooks).chain(sql)
     }
 
     /// Where the cost of each budget comes from, in their order.
@@ -318,7 +323,7 @@ impl Config {
         // Settings of what may be left out are asked for where it stands.
         let text = "{ aws: { accounts: [{}], billing_account: {}, retry: {}, timeouts: {} }, \
                     cost: {}, usage: {}, rules: { exclusions: [{}] }, prices: {}, commitments: {}, second_opinion: {}, terraform: { states: [{}] }, exports: [{}], budgets: { list: [{}] }, schedule: {}, store: {}, \
-                    prometheus: {}, web: {}, \
+                    prometheus: {}, web: {}, sql: { users: [{}], tls: {} }, \
                     alerts: { quiet_hours: {}, routes: [{}], known_events: [{}] }, slack: {}, \
                     email: {}, alertmanager: {}, webhooks: [{}], report: { s3: {} } }";
         yaml::asked(text, Self::read)
@@ -352,6 +357,9 @@ impl Config {
             alertmanager.secret_files_mut().for_each(anchor);
         }
         self.webhooks.iter_mut().flat_map(|it| it.secret_files_mut()).for_each(anchor);
+        if let Some(sql) = &mut self.sql {
+            sql.files_mut().for_each(anchor);
+        }
     }
 }
 

@@ -32,7 +32,7 @@ const BY_BOT: [&str; 13] = [
     "signing_secret",
     "signing_secret_file",
     "actions",
-    "users",
+    "users: [",
     "groups",
 ];
 
@@ -114,6 +114,7 @@ fn the_example_holds_the_defaults() {
         assert_eq!(config.alerts, insights::alerts::Config::default());
         assert_eq!((config.slack, config.email, config.alertmanager), (None, None, None));
         assert_eq!(config.webhooks, []);
+        assert_eq!(config.sql, None);
         assert_eq!(config.report, publishers::report::Config::default());
         assert_eq!(config.log, Log::default());
     }
@@ -135,6 +136,10 @@ fn the_optional_settings_of_the_example_can_be_set() {
     let by_bot = parse(&whole(&[&BY_WEBHOOK[..], &IN_VARIABLES].concat()));
     assert!(by_bot.slack.is_some_and(|slack| slack.limits().is_none()));
     assert_eq!((by_bot.webhooks.len(), by_bot.alerts.routes.len()), (1, 1));
+    let sql = by_bot.sql.unwrap();
+    let default = publishers::sql::Config::default();
+    assert_eq!((sql.users.len(), sql.tls.is_some()), (2, true));
+    assert_eq!(publishers::sql::Config { users: Vec::new(), tls: None, ..sql }, default);
     let by_webhook = whole(&[&BY_BOT[..], &["webhook_url"], &IN_VARIABLES].concat());
     // A webhook has one channel.
     let by_webhook = parse(&by_webhook.replace("slack.finance, ", ""));
@@ -183,6 +188,7 @@ fn described() -> BTreeMap<String, (String, String)> {
             | "alerts.routes"
             | "alerts.known_events"
             | "rules.exclusions"
+            | "sql.users"
             | "webhooks" => format!("{parent}[].{name}"),
             parent => format!("{parent}.{name}"),
         };

@@ -23,6 +23,7 @@ pub mod report;
 mod run;
 pub mod schedule;
 pub mod second_opinion;
+mod sql;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,7 @@ use crate::model::resource::resources_table;
 use crate::model::time::{Month, day_of};
 use crate::model::usage::usage_table;
 use crate::model::{Table, Usd};
+use crate::publishers;
 use crate::publishers::prometheus::snapshot::{Build, ConfigFacts, Program, Source};
 use crate::publishers::prometheus::{Exposition, Snapshot};
 use crate::publishers::web::Health;
@@ -125,6 +127,8 @@ pub struct Daemon {
     /// Who is in the groups that may answer alerts, and when Slack said so.
     members: tokio::sync::Mutex<Option<(Timestamp, BTreeSet<String>)>>,
     progress: Box<dyn Fn(Progress) + Send + Sync>,
+    /// The running SQL endpoint, for a reload.
+    sql: Mutex<Option<publishers::sql::Handle>>,
 }
 
 impl std::fmt::Debug for Daemon {
@@ -323,6 +327,7 @@ impl Daemon {
             tend_at: AtomicI64::new(0),
             members: tokio::sync::Mutex::new(None),
             progress: Box::new(progress),
+            sql: Mutex::default(),
         }))
     }
 
@@ -425,6 +430,7 @@ impl Daemon {
                         );
                     }
                 }
+                self.reload_sql(old.sql.as_ref(), new.sql.as_ref());
                 self.snapshot().program = program(&watch.config, now);
                 self.watch.store(Arc::new(watch));
                 *self.members.lock().await = None;

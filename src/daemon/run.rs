@@ -12,6 +12,7 @@ use super::{Daemon, Job, schedule};
 use crate::model::time::Span;
 use crate::publishers::slack::actions::Clicks;
 use crate::publishers::slack::endpoint::Endpoint;
+use crate::publishers::sql;
 use crate::publishers::web::{self, Web};
 
 /// Work in flight has this long to finish once the daemon is told to stop; what is not done then is
@@ -28,6 +29,8 @@ const MAINTENANCE_LIMIT: Span = Span::hours(1);
 pub enum RunError {
     #[error(transparent)]
     Web(#[from] web::Error),
+    #[error(transparent)]
+    Sql(#[from] sql::Error),
     #[error("the daemon cannot listen to signals: {0}")]
     Signals(std::io::Error),
 }
@@ -85,12 +88,15 @@ pub async fn run(daemon: Arc<Daemon>) -> Result<(), RunError> {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "listening");
     }
+    let lake = daemon.sql_endpoint().await?;
     let web = Web {
         exposition: Arc::clone(&daemon.exposition),
         health: Arc::clone(&daemon.health),
         clicks: daemon.clicks_endpoint(),
+        sql: lake.as_ref().map(sql::Endpoint::counts),
     };
     let server = tokio::spawn(web::serve(listener, web, stop.clone().cancelled_owned()));
+    let lake = tokio::spawn(shown(lake, stop.clone()));
     let delivery = tokio::spawn(Arc::clone(&daemon).deliver());
     let mut work = tokio::spawn(Arc::clone(&daemon).work(stop.clone()));
     notify(&[sd_notify::NotifyState::Ready]);
@@ -122,6 +128,9 @@ pub async fn run(daemon: Arc<Daemon>) -> Result<(), RunError> {
     if let Err(error) = daemon.keep_requests() {
         tracing::error!(%error, "the last requests are not in the ledger");
     }
+    if tokio::time::timeout(Duration::from_secs(3), lake).await.is_err() {
+        tracing::warn!("the SQL endpoint did not end in time");
+    }
     match tokio::time::timeout(Duration::from_secs(1), server).await {
         Ok(Ok(result)) => result?,
         Ok(Err(error)) => tracing::error!(%error, "the web server ended"),
@@ -129,6 +138,13 @@ pub async fn run(daemon: Arc<Daemon>) -> Result<(), RunError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves the lake until `stop`, where there is an endpoint for it.
+async fn shown(endpoint: Option<sql::Endpoint>, stop: CancellationToken) {
+    if let Some(endpoint) = endpoint {
+        endpoint.serve(stop).await;
+    }
 }
 
 /// Tells the service manager, where there is one.

@@ -1,4 +1,4 @@
-//! What centime says, and where: [`prometheus`] and [`web`] when asked; [`slack`], [`alertmanager`],
+//! What centime says, and where: [`prometheus`], [`web`] and [`sql`] when asked; [`slack`], [`alertmanager`],
 //! [`webhook`] and [`email`] unasked.
 //!
 //! What is said is decided by pure functions (`families`, `render`) that tests compare with
@@ -15,6 +15,7 @@ pub mod outbox;
 pub mod prometheus;
 pub mod report;
 pub mod slack;
+pub mod sql;
 pub mod web;
 pub mod webhook;
 pub mod words;

@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 use self::patience::{Limits, Patient};
 use super::prometheus::{Exposition, Process};
 use super::slack::endpoint::{self, Endpoint};
+use super::sql::Counts;
 use crate::model::time::Span;
 use crate::yaml::{Fields, Node, Read, Reader};
 
@@ -168,6 +169,8 @@ pub struct Web {
     pub health: Arc<Health>,
     /// Takes what people answer in Slack; `None`: there is no such page.
     pub clicks: Option<Arc<Endpoint>>,
+    /// Counts at the SQL endpoint; `None`: there is none.
+    pub sql: Option<Arc<Counts>>,
 }
 
 /// Starts to listen.
@@ -254,9 +257,11 @@ async fn metrics(State(web): State<Web>, method: Method, headers: HeaderMap) -> 
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.collect::<Vec<_>>().join(",")
     };
-    let scrape = web.exposition.scrape(
+    let sql = web.sql.as_ref().map(|counts| counts.families()).unwrap_or_default();
+    let scrape = web.exposition.scrape_with(
         &all(header::ACCEPT),
         &all(header::ACCEPT_ENCODING),
+        sql,
         &Process::read(),
     );
     let length: usize = scrape.parts.iter().map(Bytes::len).sum();
@@ -342,7 +347,7 @@ mod tests {
                 Health::new(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap());
             let exposition = Exposition::new(prometheus::Config::default());
             let web =
-                Web { exposition: Arc::new(exposition), health: Arc::new(health), clicks: None };
+                Web { exposition: Arc::new(exposition), health: Arc::new(health), clicks: None, sql: None };
             let listener = bind(&Config { listen: ([127, 0, 0, 1], 0).into() }).await.unwrap();
             let address = listener.local_addr().unwrap();
             tokio::spawn(serve_within(limits, listener, web.clone(), std::future::pending()));

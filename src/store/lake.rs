@@ -14,6 +14,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{cast, col, lit};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
@@ -127,7 +128,18 @@ impl Lake {
         config: SessionConfig,
         as_of: Option<Timestamp>,
     ) -> Result<SessionContext, StoreError> {
-        let context = SessionContext::new_with_config(config.with_information_schema(true));
+        self.session_in(config, Arc::default(), as_of).await
+    }
+
+    /// [`session_with`](Self::session_with) that finds its files, and its memory, in `runtime`.
+    pub async fn session_in(
+        &self,
+        config: SessionConfig,
+        runtime: Arc<RuntimeEnv>,
+        as_of: Option<Timestamp>,
+    ) -> Result<SessionContext, StoreError> {
+        let config = config.with_information_schema(true);
+        let context = SessionContext::new_with_config_rt(config, runtime);
         let providers =
             futures::future::try_join_all(self.inner.tables.values().map(|handle| async move {
                 handle.table_at(as_of).await.map(|table| (handle, table))

@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use jiff::Timestamp;
 
@@ -145,7 +146,18 @@ impl Store {
         now: Timestamp,
         as_of: Option<Timestamp>,
     ) -> Result<SessionContext, StoreError> {
-        let context = self.lake.session_with(config, as_of).await?;
+        self.session_in(config, Arc::default(), now, as_of).await
+    }
+
+    /// [`session_with`](Self::session_with) that finds its files, and its memory, in `runtime`.
+    pub async fn session_in(
+        &self,
+        config: SessionConfig,
+        runtime: Arc<RuntimeEnv>,
+        now: Timestamp,
+        as_of: Option<Timestamp>,
+    ) -> Result<SessionContext, StoreError> {
+        let context = self.lake.session_in(config, runtime, as_of).await?;
         state::register(&self.state, &context, self.settle_days, now, as_of.is_some())?;
         Ok(context)
     }

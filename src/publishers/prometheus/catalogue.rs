@@ -232,6 +232,16 @@ metrics! {
         CONFIG_RELOAD_SUCCESS: Gauge "centime_config_last_reload_success_timestamp_seconds" []
             "When the configuration was last loaded.";
     }
+    "SQL endpoint, read at each scrape" {
+        SQL_CONNECTIONS: Gauge "centime_sql_connections" []
+            "Open connections that have logged in to the SQL endpoint.";
+        SQL_LOGINS: Counter "centime_sql_logins_total" ["outcome"]
+            "Logins at the SQL endpoint: ok, or refused (password, certificate, encryption, too many connections).";
+        SQL_ROWS: Counter "centime_sql_rows_total" []
+            "Rows that were sent by the SQL endpoint.";
+        SQL_STATEMENTS: Counter "centime_sql_statements_total" ["outcome"]
+            "Statements at the SQL endpoint: ok, error (the statement is wrong), refused (it would have written), cancelled (by its client or its time), limited (rows, memory, depth) or internal (a mistake of centime's).";
+    }
     "Process, read at each scrape (Linux)" {
         PROCESS_CPU: Counter "process_cpu_seconds_total" []
             "Total user and system CPU time spent in seconds.";

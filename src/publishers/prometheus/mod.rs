@@ -5,7 +5,7 @@
 //! Series of what has vanished vanish with the next snapshot. Only the few series about the process
 //! itself are made at the scrape.
 
-mod catalogue;
+pub(in crate::publishers) mod catalogue;
 mod document;
 mod encode;
 mod families;
@@ -101,8 +101,20 @@ impl Exposition {
 
     /// The answer for these request headers.
     pub fn scrape(&self, accept: &str, accept_encoding: &str, process: &Process) -> Scrape {
+        self.scrape_with(accept, accept_encoding, Vec::new(), process)
+    }
+
+    /// [`scrape`](Self::scrape) with families that are read at each scrape, beside the process's own.
+    pub fn scrape_with(
+        &self,
+        accept: &str,
+        accept_encoding: &str,
+        mut now: Vec<Family<'static>>,
+        process: &Process,
+    ) -> Scrape {
         let format = format(accept);
-        let mut end = encode(&process.families(), format);
+        now.extend(process.families());
+        let mut end = encode(&now, format);
         end.push_str(format.end());
         let current = self.current.load();
         let body = current.as_ref().map(|encoded| match format {

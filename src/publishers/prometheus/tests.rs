@@ -261,7 +261,9 @@ fn every_family_can_be_filled_and_stands_in_the_order_of_the_catalogue() {
     let families = families(&snapshot, Config::default());
     let process = process();
     let process = process.families();
-    let filled: Vec<_> = families.iter().chain(&process).map(|it| it.metric.name).collect();
+    let sql = crate::publishers::sql::Counts::default().families();
+    let all_families = families.iter().chain(&sql).chain(&process);
+    let filled: Vec<_> = all_families.map(|it| it.metric.name).collect();
     assert_eq!(filled, all().map(|metric| metric.name).collect::<Vec<_>>());
 }
 

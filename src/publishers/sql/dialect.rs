@@ -1,0 +1,174 @@
+//! Rewrites what PostgreSQL's clients write and the engine does not understand, where
+//! `datafusion-pg-catalog` does not do it already.
+
+use std::ops::ControlFlow;
+
+use datafusion::catalog::SchemaProvider;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+    Statement, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+pub(super) const PG_CATALOG: &str = "pg_catalog";
+pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// Columns of `pg_type` that hold a function, which is shown by its name: `-` is none.
+const OF_FUNCTIONS: [&str; 8] = [
+    "typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze",
+    "typsubscript",
+];
+
+/// Makes of a statement what the engine understands. `pg_catalog` tells which names are its own.
+pub(super) fn adapt(statement: &mut Statement, pg_catalog: &dyn SchemaProvider) {
+    let _ = VisitMut::visit(statement, &mut Adapt(pg_catalog));
+}
+
+struct Adapt<'c>(&'c dyn SchemaProvider);
+
+impl VisitorMut for Adapt<'_> {
+    type Break = ();
+
+    /// Finds tables of `pg_catalog` without its name, as PostgreSQL's search path does.
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+        if let [ObjectNamePart::Identifier(name)] = relation.0.as_slice()
+            && name.value.starts_with("pg_")
+            && self.0.table_exist(&name.value)
+        {
+            relation.0.insert(0, ObjectNamePart::Identifier(Ident::new(PG_CATALOG)));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            // The engine knows the backslash alone.
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                unescape(pattern, escape_char);
+            }
+            // `typreceive <> 0`
+            Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right } => {
+                let column = match left.as_ref() {
+                    Expr::Identifier(name) => Some(name),
+                    Expr::CompoundIdentifier(parts) => parts.last(),
+                    _ => None,
+                };
+                let is_function =
+                    column.is_some_and(|name| OF_FUNCTIONS.contains(&name.value.as_str()));
+                if is_function && right.to_string() == "0" {
+                    **right = text("-");
+                }
+            }
+            Expr::Function(function) => {
+                if let Some(adapted) = array_of(function) {
+                    *expr = adapted;
+                }
+            }
+            Expr::Subquery(query) => single(query),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn text(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    let arguments = arguments.into_iter().map(|it| FunctionArg::Unnamed(FunctionArgExpr::Expr(it)));
+    Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn unescape(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
+    let Some(letter) = escape.take() else { return };
+    if let Value::SingleQuotedString(letter) = letter.value
+        && letter != "\\"
+    {
+        let inner = std::mem::replace(pattern, text(""));
+        *pattern = call("like_escape", vec![inner, text(&letter)]);
+    }
+}
+
+/// `array(SELECT …)`: of the catalog's own rows, of which there are none where clients ask so, an
+/// empty list; else all values of the column.
+fn array_of(function: &Function) -> Option<Expr> {
+    let is_array = function.name.to_string().eq_ignore_ascii_case("array");
+    let FunctionArguments::Subquery(query) = &function.args else { return None };
+    if !is_array {
+        return None;
+    }
+    let sql = if asks_the_catalog_alone(query) {
+        "SELECT CAST(ARRAY[] AS TEXT[])".to_owned()
+    } else {
+        format!("SELECT (SELECT array_agg(item) FROM ({query}) AS items(item))")
+    };
+    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).ok()?.pop()?;
+    let Statement::Query(query) = parsed else { return None };
+    let SetExpr::Select(select) = *query.body else { return None };
+    match select.projection.into_iter().next()? {
+        SelectItem::UnnamedExpr(expr) => Some(expr),
+        _ => None,
+    }
+}
+
+/// A subquery for one value that looks up a row of the catalog: the engine wants to be told that
+/// there is one at most.
+fn single(query: &mut Query) {
+    const AGGREGATES: [&str; 10] = [
+        "array_agg", "avg", "bool_and", "bool_or", "count", "json_agg", "max", "min", "string_agg",
+        "sum",
+    ];
+    if !asks_the_catalog_alone(query) {
+        return;
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let Select { projection, selection: Some(_), .. } = select.as_mut() else { return };
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+        projection.as_mut_slice()
+    else {
+        return;
+    };
+    let words = expr.to_string().to_lowercase();
+    if AGGREGATES.iter().any(|name| words.contains(&format!("{name}("))) {
+        return;
+    }
+    let inner = std::mem::replace(expr, text(""));
+    *expr = call("min", vec![inner]);
+    // An order within one row says nothing.
+    query.order_by = None;
+    query.limit_clause = None;
+}
+
+/// Whether nothing that is asked lies outside of the catalog.
+pub(super) fn asks_the_catalog_alone<V: Visit>(what: &V) -> bool {
+    struct Outside;
+    impl Visitor for Outside {
+        type Break = ();
+
+        fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+            let parts: Vec<_> = relation.0.iter().filter_map(ObjectNamePart::as_ident).collect();
+            let schema = parts.len().checked_sub(2).and_then(|at| parts.get(at));
+            match schema.map(|ident| ident.value.to_lowercase()).as_deref() {
+                Some(PG_CATALOG | INFORMATION_SCHEMA) => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        }
+    }
+    what.visit(&mut Outside).is_continue()
+}
