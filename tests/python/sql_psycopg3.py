@@ -25,7 +25,8 @@ with psycopg.connect(**target, autocommit=True) as connection:
             ["a", "b,c"], [1, 2, 3],
         ):
             placeholder = "%b" if binary and value is not None else "%s"
-            cursor.execute(f"SELECT {placeholder}", (value,))
+            kind = "::text[]" if value == ["a", "b,c"] else ""
+            cursor.execute(f"SELECT {placeholder}{kind}", (value,))
             found = cursor.fetchone()[0]
             checks.equal(f"{value!r} binary={binary}", found, value)
         cursor.execute(
@@ -43,7 +44,7 @@ with psycopg.connect(**target, autocommit=True) as connection:
     # Types are told right.
     cursor = connection.execute("SELECT billed_cost, charge_period_start, x_estimated FROM cost LIMIT 1")
     kinds = [column.type_display for column in cursor.description]
-    checks.equal("types", kinds, ["numeric(38, 12)", "date", "bool"])
+    checks.equal("types", kinds, ["numeric(38,12)", "date", "bool"])
     cursor = connection.execute("SELECT opened_at FROM findings LIMIT 1")
     checks.equal("instants", cursor.description[0].type_display, "timestamptz")
     # A cursor in the client, in pieces.

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::audit::Ended;
+use super::brake::{Brake, Watch, cancelled, too_late};
 use super::catalog::Asker;
 use super::copy;
 use super::decode;
@@ -87,19 +88,16 @@ struct Rows {
     /// Columns of the batch, its rows, and the next of them.
     batch: Option<(Vec<Column>, usize, usize)>,
     sent: u64,
+    brake: Arc<Brake>,
 }
 
 impl Rows {
-    fn new(stream: SendableRecordBatchStream) -> Self {
-        Self { stream, batch: None, sent: 0 }
+    /// Starts to answer.
+    async fn of(planned: &Planned, watch: &Watch) -> Result<Self, Error> {
+        let brake = Brake::new(watch);
+        let stream = guarded(watch, planned.run(&brake)).await?;
+        Ok(Self { stream, batch: None, sent: 0, brake })
     }
-}
-
-/// What ends a statement before it is done.
-struct Watch {
-    token: CancellationToken,
-    deadline: Instant,
-    began: Instant,
 }
 
 /// A connection that has logged in.
@@ -312,8 +310,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 let statement = self.shared.engine.parse(sql)?;
                 let planned = self.plan(statement, watch).await?;
                 self.describe(&planned.columns, &[]);
-                let stream = guarded(watch, planned.run()).await?;
-                let mut rows = Rows::new(stream);
+                let mut rows = Rows::of(&planned, watch).await?;
                 let done = self.send_rows(&mut rows, &[], 0, watch).await;
                 *sent = rows.sent;
                 done?;
@@ -570,8 +567,9 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             (Command::Query(sql), Some(planned)) => {
                 let rows = match &mut portal.rows {
                     Some(rows) => rows,
-                    none => none.insert(Rows::new(guarded(watch, planned.run()).await?)),
+                    none => none.insert(Rows::of(planned, watch).await?),
                 };
+                rows.brake.watch(watch);
                 let before = rows.sent;
                 let suspended = self.send_rows(rows, &portal.formats, most_rows, watch).await?;
                 let sent = rows.sent - before;
@@ -682,29 +680,29 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
     /// The rows of a query as `COPY` writes them.
     async fn copy(&mut self, planned: &Planned, form: Form, watch: &Watch) -> Result<u64, Failure> {
         let most = self.shared.setup.load().config.max_rows;
-        let mut stream = guarded(watch, planned.run()).await?;
+        let mut rows = Rows::of(planned, watch).await?;
         let columns = planned.columns.len();
         self.out.message(b'H', |body| copy::put_response(form, columns, body));
         let mut line = BytesMut::new();
         let names: Vec<&str> = planned.columns.iter().map(|column| column.name.as_str()).collect();
         copy::put_head(form, &names, &mut line);
+        // The head of the binary form stands in one message with the first row: clients rely on it.
+        if form != Form::Binary && !line.is_empty() {
+            self.out.message(b'd', |body| body.put_slice(&line));
+            line.clear();
+        }
         let mut sent = 0;
-        loop {
-            if !line.is_empty() {
-                self.out.message(b'd', |body| body.put_slice(&line));
-            }
-            let Some((columns, count, _)) = next_batch(&mut stream, watch).await? else { break };
+        while let Some((columns, count, _)) = next_batch(&mut rows.stream, watch).await? {
             for row in 0..count {
                 if sent >= most {
                     return Err(too_many(most).into());
                 }
-                line.clear();
                 copy::put_row(form, &columns, row, &mut line);
                 self.out.message(b'd', |body| body.put_slice(&line));
+                line.clear();
                 sent += 1;
                 self.ease(watch).await?;
             }
-            line.clear();
         }
         copy::put_tail(form, &mut line);
         if !line.is_empty() {
@@ -895,10 +893,6 @@ fn no_portal(name: &str) -> Error {
     Error::new(error::UNKNOWN_CURSOR, format!("portal \"{name}\" does not exist"))
 }
 
-fn cancelled() -> Error {
-    Error::new(error::CANCELLED, "canceling statement due to user request")
-}
-
 fn too_many(most: u64) -> Error {
     Error::new(error::LIMIT, format!("the statement gives more than {most} rows"))
         .hint("Group or filter it, ask for it in parts with LIMIT, or raise `sql.max_rows`.")
@@ -932,8 +926,7 @@ async fn guarded<T>(
         biased;
         () = watch.token.cancelled() => Err(cancelled()),
         () = tokio::time::sleep_until(watch.deadline) => {
-            Err(Error::new(error::CANCELLED, "canceling statement due to statement timeout")
-                .hint("Ask for less at once, or raise `sql.statement_timeout`."))
+            Err(too_late())
         }
         done = AssertUnwindSafe(work).catch_unwind() => done.unwrap_or_else(|_| {
             Err(Error::new(error::INTERNAL, "the engine failed; the log says where"))

@@ -309,6 +309,9 @@ fn text_array(value: &[u8]) -> Result<Vec<Option<String>>, Error> {
                 was_quoted = true;
             }
             Some('{' | '}') if !in_quotes => return Err(malformed()),
+            // Around an item, not in it.
+            Some(letter)
+                if !in_quotes && letter.is_whitespace() && (was_quoted || item.is_empty()) => {}
             Some(letter) if in_quotes || letter != ',' => item.push(letter),
             end => {
                 if in_quotes {
@@ -387,6 +390,7 @@ mod tests {
             r#"ARRAY['a', 'b,c', CAST(NULL AS TEXT), 'n"q']"#
         );
         assert_eq!(text(&Type::INT4_ARRAY, "{}").unwrap(), "ARRAY[]");
+        assert_eq!(text(&Type::TEXT_ARRAY, r#"{"r", "v" , m }"#).unwrap(), "ARRAY['r', 'v', 'm']");
         assert!(text(&Type::TEXT_ARRAY, "{a").is_err());
         let mut bytes = Vec::new();
         for part in [1_i32, 0, 23, 2, 1, 4, 5, 4, 6] {

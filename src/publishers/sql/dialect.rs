@@ -7,10 +7,13 @@ use datafusion::catalog::SchemaProvider;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    Statement, TableFactor, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use postgres_types::Type;
+
+use super::decode;
 
 pub(super) const PG_CATALOG: &str = "pg_catalog";
 pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
@@ -24,6 +27,22 @@ const OF_FUNCTIONS: [&str; 8] = [
 /// Makes of a statement what the engine understands. `pg_catalog` tells which names are its own.
 pub(super) fn adapt(statement: &mut Statement, pg_catalog: &dyn SchemaProvider) {
     let _ = VisitMut::visit(statement, &mut Adapt(pg_catalog));
+}
+
+/// asyncpg's question about types that it does not know, in which the engine cannot plan a recursion
+/// inside of a subquery. Only lists are such types here, and of those it wants what they hold.
+const ASYNCPG_TYPES: &str = "SELECT t.oid AS oid, ns.nspname AS ns, t.typname AS name, \
+    t.typtype AS kind, NULL::oid AS basetype, t.typelem AS elemtype, e.typdelim AS elemdelim, \
+    NULL::oid AS range_subtype, NULL::text[] AS attrtypoids, NULL::text[] AS attrnames, 0 AS depth, \
+    NULL::text AS basetype_name, e.typname AS elemtype_name, NULL::text AS range_subtype_name \
+    FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace ns ON ns.oid = t.typnamespace \
+    LEFT JOIN pg_catalog.pg_type e ON t.typelem = e.oid AND t.typlen = -1 AND t.typelem <> 0 \
+    WHERE t.oid = ANY($1::oid[])";
+
+/// A whole question of a client that the engine cannot answer, in words that it can.
+pub(super) fn known(sql: &str) -> Option<&'static str> {
+    let is_asyncpgs = sql.starts_with("WITH RECURSIVE typeinfo_tree(") && sql.contains("$1::oid[]");
+    is_asyncpgs.then_some(ASYNCPG_TYPES)
 }
 
 struct Adapt<'c>(&'c dyn SchemaProvider);
@@ -64,9 +83,17 @@ impl VisitorMut for Adapt<'_> {
             Expr::Function(function) => {
                 if let Some(adapted) = array_of(function) {
                     *expr = adapted;
+                } else if takes_keys_apart(function) {
+                    *expr = decode::cast(Expr::Value(Value::Null.into()), &Type::INT4);
                 }
             }
-            Expr::Subquery(query) => single(query),
+            Expr::Subquery(query) => {
+                if is_empty(query) {
+                    *expr = Expr::Value(Value::Null.into());
+                } else {
+                    single(query);
+                }
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -127,13 +154,23 @@ fn array_of(function: &Function) -> Option<Expr> {
     }
 }
 
+/// `unnest(indkey)` and the like: columns of keys, which are no lists in the engine. No table has a
+/// key here, so no row asks for their parts.
+fn takes_keys_apart(function: &Function) -> bool {
+    const KEYS: [&str; 6] = ["confkey", "conkey", "indclass", "indcollation", "indkey", "indoption"];
+    let name = function.name.to_string().to_lowercase();
+    let FunctionArguments::List(list) = &function.args else { return false };
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first() else {
+        return false;
+    };
+    let first = first.to_string();
+    ["unnest", "generate_subscripts"].contains(&name.as_str())
+        && KEYS.iter().any(|key| first == *key || first.ends_with(&format!(".{key}")))
+}
+
 /// A subquery for one value that looks up a row of the catalog: the engine wants to be told that
 /// there is one at most.
 fn single(query: &mut Query) {
-    const AGGREGATES: [&str; 10] = [
-        "array_agg", "avg", "bool_and", "bool_or", "count", "json_agg", "max", "min", "string_agg",
-        "sum",
-    ];
     if !asks_the_catalog_alone(query) {
         return;
     }
@@ -144,8 +181,7 @@ fn single(query: &mut Query) {
     else {
         return;
     };
-    let words = expr.to_string().to_lowercase();
-    if AGGREGATES.iter().any(|name| words.contains(&format!("{name}("))) {
+    if aggregates(expr) {
         return;
     }
     let inner = std::mem::replace(expr, text(""));
@@ -153,6 +189,38 @@ fn single(query: &mut Query) {
     // An order within one row says nothing.
     query.order_by = None;
     query.limit_clause = None;
+}
+
+fn aggregates(expr: &Expr) -> bool {
+    const AGGREGATES: [&str; 10] = [
+        "array_agg", "avg", "bool_and", "bool_or", "count", "json_agg", "max", "min", "string_agg",
+        "sum",
+    ];
+    let words = expr.to_string().to_lowercase();
+    AGGREGATES.iter().any(|name| words.contains(&format!("{name}(")))
+}
+
+/// A subquery for one value, from a table of the catalog that has no rows here: null, which spares
+/// the engine conditions that it cannot take out of the subquery.
+fn is_empty(query: &Query) -> bool {
+    const WITHOUT_ROWS: [&str; 8] = [
+        "pg_attrdef", "pg_enum", "pg_foreign_table", "pg_inherits", "pg_policy",
+        "pg_publication_rel", "pg_sequence", "pg_trigger",
+    ];
+    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    let items = select.projection.iter();
+    let aggregated = items.clone().any(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregates(expr),
+        _ => false,
+    });
+    let from_nothing = select.from.iter().any(|from| match &from.relation {
+        TableFactor::Table { name, .. } => {
+            let last = name.0.last().and_then(ObjectNamePart::as_ident);
+            last.is_some_and(|name| WITHOUT_ROWS.contains(&name.value.as_str()))
+        }
+        _ => false,
+    });
+    !aggregated && from_nothing && asks_the_catalog_alone(query)
 }
 
 /// Whether nothing that is asked lies outside of the catalog.
@@ -166,6 +234,13 @@ pub(super) fn asks_the_catalog_alone<V: Visit>(what: &V) -> bool {
             let schema = parts.len().checked_sub(2).and_then(|at| parts.get(at));
             match schema.map(|ident| ident.value.to_lowercase()).as_deref() {
                 Some(PG_CATALOG | INFORMATION_SCHEMA) => ControlFlow::Continue(()),
+                // Functions that make rows of their arguments.
+                None if parts.iter().any(|ident| {
+                    ["generate_series", "unnest"].contains(&ident.value.to_lowercase().as_str())
+                }) =>
+                {
+                    ControlFlow::Continue(())
+                }
                 _ => ControlFlow::Break(()),
             }
         }

@@ -39,6 +39,7 @@ use datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use postgres_types::Type;
 
+use super::brake::{Brake, with_brake};
 use super::catalog::{self, Asker, Catalog, DATABASE, PUBLIC, Relation};
 use super::config::Config;
 use super::error::{self, Error};
@@ -160,6 +161,7 @@ impl Engine {
     /// Reads one query, in PostgreSQL's words, as one of the engine's.
     pub(super) fn parse(&self, sql: &str) -> Result<Statement, Error> {
         let syntax = |words: String| Error::new(error::SYNTAX, format!("syntax error: {words}"));
+        let sql = dialect::known(sql).unwrap_or(sql);
         // In its own words, where a place is told.
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql);
         let original = parsed.map_err(|error| syntax(error.to_string()))?;
@@ -337,9 +339,13 @@ impl Engine {
 
 impl Planned {
     /// Starts to answer.
-    pub(super) async fn run(&self) -> Result<SendableRecordBatchStream, Error> {
+    pub(super) async fn run(
+        &self,
+        brake: &Arc<Brake>,
+    ) -> Result<SendableRecordBatchStream, Error> {
         let engine = |error: DataFusionError| error::of_engine(&error);
         let physical = self.state.create_physical_plan(&self.plan).await.map_err(engine)?;
+        let physical = with_brake(physical, brake).map_err(engine)?;
         execute_stream(physical, self.state.task_ctx()).map_err(engine)
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CopyLegacyOption, CopyOption, CopySource, CopyTarget, Query, Select, SetExpr, Statement, Visit, Visitor,
+    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Query, Select, SetExpr, Statement, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -365,8 +365,14 @@ fn copy(text: &str, tokens: &[&Token]) -> Result<Command, Error> {
     for option in legacy_options {
         match option {
             CopyLegacyOption::Binary => form = Form::Binary,
-            CopyLegacyOption::Csv(options) if options.is_empty() => {
+            CopyLegacyOption::Csv(options) => {
                 form = Form::Csv { header: false };
+                for option in options {
+                    match option {
+                        CopyLegacyCsvOption::Header => header = true,
+                        other => return Err(unsupported(other.to_string())),
+                    }
+                }
             }
             other => return Err(unsupported(other.to_string())),
         }
@@ -499,6 +505,10 @@ mod tests {
         assert_eq!(
             one("copy cost (a, b) to stdout with (format csv, header true)"),
             copy("SELECT a, b FROM cost", Form::Csv { header: true })
+        );
+        assert_eq!(
+            one("COPY (SELECT 1) TO STDOUT WITH CSV HEADER"),
+            copy("SELECT 1", Form::Csv { header: true })
         );
         assert_eq!(one("COPY cost TO STDOUT"), copy("SELECT * FROM cost", Form::Text));
         assert_eq!(one("COPY cost TO '/tmp/x'"), Err(error::FORBIDDEN));

@@ -12,6 +12,7 @@
 //! limits, codes, cancelling and the audit log are part of it.
 
 mod audit;
+mod brake;
 mod catalog;
 mod config;
 mod connection;
@@ -68,6 +69,10 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Connections that may wait for their login beside those that have a place: to be told that there is
 /// none, or to cancel a statement.
 const WAITING: usize = 64;
+
+/// Threads that answer, and the stack of each.
+const THREADS: usize = 2;
+const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// Where the endpoint finds the tables that it shows.
 #[async_trait]
@@ -257,6 +262,21 @@ impl Endpoint {
     /// Answers until `stop`; statements in flight are then cancelled.
     pub async fn serve(self, stop: CancellationToken) {
         let Self { listener, shared } = self;
+        // Threads of its own: a heavy question slows other questions, not the daemon. Their stacks are
+        // large, for what recurses over a statement.
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_stack_size(STACK_BYTES)
+            .thread_name("sql")
+            .enable_all()
+            .build();
+        let threads = match threads {
+            Ok(threads) => threads,
+            Err(error) => {
+                tracing::error!(%error, "the SQL endpoint has no threads");
+                return;
+            }
+        };
         let mut connections = JoinSet::new();
         let most = usize::try_from(shared.setup.load().config.max_connections).unwrap_or(usize::MAX);
         let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
@@ -272,9 +292,10 @@ impl Endpoint {
                     // With nobody left to wait, the connection is closed at once.
                     let Ok(waits) = Arc::clone(&waiting).try_acquire_owned() else { continue };
                     let (shared, places) = (Arc::clone(&shared), Arc::clone(&places));
-                    connections.spawn(async move {
+                    let connection = async move {
                         open(stream, peer, shared, &places, waits).await;
-                    });
+                    };
+                    connections.spawn_on(connection, threads.handle());
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the SQL endpoint cannot accept a connection");
@@ -287,6 +308,7 @@ impl Endpoint {
         if tokio::time::timeout(GRACE, ended).await.is_err() {
             tracing::warn!("statements in flight are dropped");
         }
+        threads.shutdown_background();
     }
 }
 

@@ -194,6 +194,7 @@ pub(super) fn type_of(written: &str) -> Option<Type> {
         "text[]" => Type::TEXT_ARRAY,
         "int[]" | "integer[]" | "int4[]" => Type::INT4_ARRAY,
         "bigint[]" | "int8[]" => Type::INT8_ARRAY,
+        "oid[]" => Type::OID_ARRAY,
         _ => return None,
     })
 }

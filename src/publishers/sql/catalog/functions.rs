@@ -222,6 +222,11 @@ fn about_objects(names: &Arc<Names>) -> Vec<Arc<ScalarUDF>> {
                 .find_map(|schema| classes.oids.get(&(*schema, name.to_owned())));
             Ok(oid.map(ToString::to_string))
         }),
+        simple("to_regtype", DataType::Int32, |values, _| {
+            let name = values.first().copied().flatten();
+            let kind = name.and_then(crate::publishers::sql::names::type_of);
+            Ok(kind.map(|kind| kind.oid().to_string()))
+        }),
         simple("pg_typeof", DataType::Utf8, |_, kinds| {
             let kind = kinds.first().map(types::of_arrow);
             Ok(kind.map(|kind| match kind.kind() {
@@ -256,6 +261,8 @@ fn of_text() -> Vec<Arc<ScalarUDF>> {
                 format!("{:.0} {unit}", bytes / size)
             }))
         }),
+        object("json_build_object"),
+        object("jsonb_build_object"),
         get("json_get", false),
         get("json_get_text", true),
         get("json_extract_path", false),
@@ -286,6 +293,26 @@ fn backslashed(pattern: &str, escape: Option<char>) -> String {
         }
     }
     text
+}
+
+/// An object of names and values by turns.
+fn object(name: &str) -> Arc<ScalarUDF> {
+    simple(name, DataType::Utf8, |values, kinds| {
+        let mut object = serde_json::Map::new();
+        for (pair, kinds) in values.chunks(2).zip(kinds.chunks(2)) {
+            let [Some(name), value] = pair else { continue };
+            let is_plain = kinds.get(1).is_some_and(|kind| {
+                kind.is_numeric() || matches!(kind, DataType::Boolean | DataType::Null)
+            });
+            let value = match value {
+                None => serde_json::Value::Null,
+                Some(text) if is_plain => serde_json::from_str(text).unwrap_or_default(),
+                Some(text) => (*text).into(),
+            };
+            object.insert((*name).to_owned(), value);
+        }
+        Ok(Some(serde_json::Value::Object(object).to_string()))
+    })
 }
 
 /// Follows a path of fields and items.
