@@ -23,6 +23,11 @@ FACTS = [
     ("SELECT count(*) > 0 FROM cost", True),
     ("SELECT sum(billed_cost) > 0.1 FROM cost WHERE x_view = 'region'", True),
     ("SELECT count(*) FROM findings WHERE status = 'no such'", 0),
+    (
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 10) "
+        "SELECT count(*) FROM r",
+        10,
+    ),
     ("SELECT current_setting('server_version_num')::int / 100", 1500),
 ]
 

@@ -83,7 +83,8 @@ pub(super) fn with_brake(
     brake: &Arc<Brake>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let braked = plan.transform_up(|node| {
-        if node.children().len() == 1 {
+        // A recursion looks for its work table by what it is.
+        if node.children().len() == 1 || node.name() == "WorkTableExec" {
             return Ok(Transformed::no(node));
         }
         let mut node = node;

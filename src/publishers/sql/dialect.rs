@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::catalog::SchemaProvider;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    AccessExpr, BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
     Statement, TableFactor, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
@@ -13,6 +13,8 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use postgres_types::Type;
 
+use super::catalog::Names;
+use super::error::{self, Error};
 use super::decode;
 
 pub(super) const PG_CATALOG: &str = "pg_catalog";
@@ -23,6 +25,47 @@ const OF_FUNCTIONS: [&str; 8] = [
     "typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze",
     "typsubscript",
 ];
+
+/// Puts numbers in the places of tables' names: `'cost'::regclass`. Whether there was one.
+pub(super) fn resolve(statement: &mut Statement, names: &Names) -> Result<bool, Error> {
+    struct Resolve<'n>(&'n Names, bool);
+    impl VisitorMut for Resolve<'_> {
+        type Break = Error;
+
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+            let Expr::Cast { expr: inner, data_type, .. } = expr else {
+                return ControlFlow::Continue(());
+            };
+            let Expr::Value(value) = inner.as_ref() else { return ControlFlow::Continue(()) };
+            let (Value::SingleQuotedString(name), true) = (&value.value, is_a(data_type, "regclass"))
+            else {
+                return ControlFlow::Continue(());
+            };
+            match name.parse().ok().or_else(|| self.0.oid(name)) {
+                Some(oid) => {
+                    *expr = Expr::Value(Value::Number(oid.to_string(), false).into());
+                    self.1 = true;
+                    ControlFlow::Continue(())
+                }
+                None => {
+                    let message = format!("relation \"{name}\" does not exist");
+                    ControlFlow::Break(Error::new(error::UNKNOWN_TABLE, message))
+                }
+            }
+        }
+    }
+    let mut resolve = Resolve(names, false);
+    match VisitMut::visit(statement, &mut resolve) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(resolve.1),
+    }
+}
+
+/// Whether a type is the one of this name, with its schema or without.
+fn is_a(kind: &SqlType, name: &str) -> bool {
+    let written = kind.to_string().to_lowercase();
+    written.strip_prefix("pg_catalog.").unwrap_or(&written) == name
+}
 
 /// Makes of a statement what the engine understands. `pg_catalog` tells which names are its own.
 pub(super) fn adapt(statement: &mut Statement, pg_catalog: &dyn SchemaProvider) {
@@ -80,11 +123,35 @@ impl VisitorMut for Adapt<'_> {
                     **right = text("-");
                 }
             }
+            // `(expression).field`
+            Expr::CompoundFieldAccess { root, access_chain }
+                if !matches!(root.as_ref(), Expr::Identifier(_) | Expr::CompoundIdentifier(_)) =>
+            {
+                for access in access_chain {
+                    if let AccessExpr::Dot(Expr::Identifier(field)) = access {
+                        *access = AccessExpr::Dot(text(&field.value));
+                    }
+                }
+            }
+            // A number of an object as its name: `oid::regclass::text`.
+            Expr::Cast { expr: inner, data_type, .. } if is_a(data_type, "text") => {
+                if let Expr::Cast { expr: number, data_type, .. } = inner.as_mut() {
+                    let named = ["regclass", "regtype", "regnamespace"];
+                    if let Some(name) = named.into_iter().find(|name| is_a(data_type, name)) {
+                        let number = std::mem::replace(number.as_mut(), text(""));
+                        *expr = call(&format!("{name}_text"), vec![number]);
+                    }
+                }
+            }
             Expr::Function(function) => {
                 if let Some(adapted) = array_of(function) {
                     *expr = adapted;
                 } else if takes_keys_apart(function) {
-                    *expr = decode::cast(Expr::Value(Value::Null.into()), &Type::INT4);
+                    *expr = decode::null(&Type::INT4);
+                } else if function.name.to_string().to_lowercase().ends_with("_pg_expandarray") {
+                    // JDBC's, of keys as well: a position and a value.
+                    let parts = ["x", "n"].map(|name| [text(name), decode::null(&Type::INT4)]);
+                    *expr = call("named_struct", parts.concat());
                 }
             }
             Expr::Subquery(query) => {

@@ -164,9 +164,15 @@ impl Engine {
         let sql = dialect::known(sql).unwrap_or(sql);
         // In its own words, where a place is told.
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql);
-        let original = parsed.map_err(|error| syntax(error.to_string()))?;
+        let mut original = parsed.map_err(|error| syntax(error.to_string()))?;
         original.iter().try_for_each(guard::check)?;
-        let statements = self.parser.parse(sql).map_err(|error| syntax(error.to_string()))?;
+        let mut sql = sql.to_owned();
+        if let [one] = original.as_mut_slice()
+            && dialect::resolve(one, &self.catalog.names)?
+        {
+            sql = one.to_string();
+        }
+        let statements = self.parser.parse(&sql).map_err(|error| syntax(error.to_string()))?;
         let Ok([mut statement]) = <[Statement; 1]>::try_from(statements) else {
             return Err(syntax("more than one statement".to_owned()));
         };

@@ -202,7 +202,8 @@ fn about_objects(names: &Arc<Names>) -> Vec<Arc<ScalarUDF>> {
     let number = |value: Option<&Option<&str>>| {
         value.copied().flatten().and_then(|text| text.parse::<i32>().ok())
     };
-    let (tables, columns, classes) = (Arc::clone(names), Arc::clone(names), Arc::clone(names));
+    let (tables, columns) = (Arc::clone(names), Arc::clone(names));
+    let (classes, named) = (Arc::clone(names), Arc::clone(names));
     vec![
         simple("obj_description", DataType::Utf8, move |values, _| {
             Ok(number(values.first()).and_then(|oid| tables.comments.get(&(oid, 0)).cloned()))
@@ -212,15 +213,24 @@ fn about_objects(names: &Arc<Names>) -> Vec<Arc<ScalarUDF>> {
             Ok(key.and_then(|key| columns.comments.get(&key).cloned()))
         }),
         simple("to_regclass", DataType::Int32, move |values, _| {
-            let Some(text) = values.first().copied().flatten() else { return Ok(None) };
-            let text = text.replace('"', "");
-            let (schema, name) = text.rsplit_once('.').unwrap_or(("", &text));
-            let schemas = ["public", "pg_catalog", "information_schema"];
-            let oid = schemas
-                .iter()
-                .filter(|it| schema == **it || schema.is_empty() && **it != "information_schema")
-                .find_map(|schema| classes.oids.get(&(*schema, name.to_owned())));
-            Ok(oid.map(ToString::to_string))
+            let name = values.first().copied().flatten();
+            Ok(name.and_then(|name| classes.oid(name)).map(|oid| oid.to_string()))
+        }),
+        simple("regclass_text", DataType::Utf8, move |values, _| {
+            Ok(number(values.first()).map(|oid| named.name(oid).unwrap_or(oid.to_string())))
+        }),
+        simple("regtype_text", DataType::Utf8, move |values, _| {
+            Ok(number(values.first()).map(|oid| {
+                let kind = u32::try_from(oid).ok().and_then(postgres_types::Type::from_oid);
+                kind.map_or_else(|| if oid == 0 { "-".to_owned() } else { oid.to_string() }, |it| type_text(&it))
+            }))
+        }),
+        simple("regnamespace_text", DataType::Utf8, move |values, _| {
+            Ok(number(values.first()).map(|oid| match oid {
+                11 => "pg_catalog".to_owned(),
+                2200 => "public".to_owned(),
+                other => other.to_string(),
+            }))
         }),
         simple("to_regtype", DataType::Int32, |values, _| {
             let name = values.first().copied().flatten();
@@ -229,12 +239,17 @@ fn about_objects(names: &Arc<Names>) -> Vec<Arc<ScalarUDF>> {
         }),
         simple("pg_typeof", DataType::Utf8, |_, kinds| {
             let kind = kinds.first().map(types::of_arrow);
-            Ok(kind.map(|kind| match kind.kind() {
-                postgres_types::Kind::Array(item) => format!("{}[]", standard::standard_name(item)),
-                _ => standard::standard_name(&kind).to_owned(),
-            }))
+            Ok(kind.map(|kind| type_text(&kind)))
         }),
     ]
+}
+
+/// A type as PostgreSQL writes it: `bigint[]`.
+fn type_text(kind: &postgres_types::Type) -> String {
+    match kind.kind() {
+        postgres_types::Kind::Array(item) => format!("{}[]", standard::standard_name(item)),
+        _ => standard::standard_name(kind).to_owned(),
+    }
 }
 
 fn of_text() -> Vec<Arc<ScalarUDF>> {

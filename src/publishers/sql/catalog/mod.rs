@@ -58,6 +58,27 @@ pub(super) struct Names {
     pub comments: HashMap<(i32, i32), String>,
 }
 
+impl Names {
+    /// The number of a table, whose name may stand with its schema and in quotes.
+    pub(super) fn oid(&self, name: &str) -> Option<i32> {
+        let name = name.replace('"', "");
+        let (schema, name) = name.rsplit_once('.').unwrap_or(("", &name));
+        ["pg_catalog", PUBLIC, "information_schema"]
+            .into_iter()
+            .filter(|it| schema == *it || schema.is_empty() && *it != "information_schema")
+            .find_map(|schema| self.oids.get(&(schema, name.to_owned())).copied())
+    }
+
+    /// The name of a number, with its schema where it is not found without.
+    fn name(&self, oid: i32) -> Option<String> {
+        let found = self.oids.iter().find(|(_, known)| **known == oid);
+        found.map(|((schema, name), _)| match *schema {
+            "information_schema" => format!("{schema}.{name}"),
+            _ => name.clone(),
+        })
+    }
+}
+
 impl Catalog {
     /// Of the lake's tables and views, in the order of their names, for these users.
     pub(super) fn new(mut relations: Vec<Relation>, users: &[String]) -> Result<Self> {

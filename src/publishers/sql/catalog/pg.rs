@@ -14,7 +14,7 @@ use datafusion_pg_catalog::pg_catalog::{
 };
 use postgres_types::Type;
 
-use super::rows::Kind::{self, Bool, Float4, Int2, Int4, Int8, Oid, Text, Texts};
+use super::rows::Kind::{self, Bool, Float4, Int2, Int4, Int8, Ints, Oid, Text, Texts};
 use super::rows::{Cell, NONE, row, table};
 use super::{DATABASE, Names, OWNER, OWNER_OID, PUBLIC, Relation};
 use crate::publishers::sql::types;
@@ -428,6 +428,64 @@ fn activity() -> Result<Vec<Named>> {
                 ("query_id", Int8),
                 ("query", Text),
                 ("backend_type", Text),
+            ],
+        ),
+        // No table has a key or an index.
+        (
+            "pg_index",
+            &[
+                ("indexrelid", Oid),
+                ("indrelid", Oid),
+                ("indnatts", Int2),
+                ("indnkeyatts", Int2),
+                ("indisunique", Bool),
+                ("indnullsnotdistinct", Bool),
+                ("indisprimary", Bool),
+                ("indisexclusion", Bool),
+                ("indimmediate", Bool),
+                ("indisclustered", Bool),
+                ("indisvalid", Bool),
+                ("indcheckxmin", Bool),
+                ("indisready", Bool),
+                ("indislive", Bool),
+                ("indisreplident", Bool),
+                ("indkey", Ints),
+                ("indcollation", Ints),
+                ("indclass", Ints),
+                ("indoption", Ints),
+                ("indexprs", Text),
+                ("indpred", Text),
+            ],
+        ),
+        (
+            "pg_constraint",
+            &[
+                ("oid", Oid),
+                ("conname", Text),
+                ("connamespace", Oid),
+                ("contype", Text),
+                ("condeferrable", Bool),
+                ("condeferred", Bool),
+                ("convalidated", Bool),
+                ("conrelid", Oid),
+                ("contypid", Oid),
+                ("conindid", Oid),
+                ("conparentid", Oid),
+                ("confrelid", Oid),
+                ("confupdtype", Text),
+                ("confdeltype", Text),
+                ("confmatchtype", Text),
+                ("conislocal", Bool),
+                ("coninhcount", Int4),
+                ("connoinherit", Bool),
+                ("conkey", Ints),
+                ("confkey", Ints),
+                ("conpfeqop", Ints),
+                ("conppeqop", Ints),
+                ("conffeqop", Ints),
+                ("confdelsetcols", Ints),
+                ("conexclop", Ints),
+                ("conbin", Text),
             ],
         ),
         ("pg_stat_wal_receiver", &[("pid", Int4), ("status", Text)]),

@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Oid,
     /// A list of texts; only ever none.
     Texts,
+    /// A list of numbers; only ever none.
+    Ints,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -74,8 +76,8 @@ pub(super) use row;
 /// Nothing.
 pub(super) const NONE: Option<bool> = None;
 
-fn texts() -> DataType {
-    DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
+fn list(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("item", item, true)))
 }
 
 /// A table of these columns and rows.
@@ -90,7 +92,8 @@ pub(super) fn table(
         Kind::Int4 => Field::new(*name, DataType::Int32, true),
         Kind::Int8 => Field::new(*name, DataType::Int64, true),
         Kind::Float4 => Field::new(*name, DataType::Float32, true),
-        Kind::Texts => Field::new(*name, texts(), true),
+        Kind::Texts => Field::new(*name, list(DataType::Utf8), true),
+        Kind::Ints => Field::new(*name, list(DataType::Int32), true),
         Kind::Oid => oid_field::oid_field(*name, oid_field::kind::OID, true),
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -111,7 +114,8 @@ pub(super) fn table(
             )),
             Kind::Int4 | Kind::Oid => Arc::new(Int32Array::from_iter(ints)),
             Kind::Int8 => Arc::new(Int64Array::from_iter(ints.map(|it| it.map(i64::from)))),
-            Kind::Texts => new_null_array(&texts(), rows.len()),
+            Kind::Texts => new_null_array(&list(DataType::Utf8), rows.len()),
+            Kind::Ints => new_null_array(&list(DataType::Int32), rows.len()),
             Kind::Float4 => {
                 Arc::new(Float32Array::from_iter(ints.map(|it| it.map(|value| value as f32))))
             }
