@@ -90,6 +90,11 @@ fn of_text(kind: &Type, text: &str) -> Result<Expr, Error> {
             });
             cast_to(string(), decimal(u64::try_from(scale).unwrap_or(0)))
         }
+        // A time or a zone behind the day says nothing about it: JDBC sends `2026-02-18 +00`.
+        Type::DATE => {
+            let day = text.trim().split([' ', 'T']).next().unwrap_or_default();
+            cast(Expr::Value(Value::SingleQuotedString(day.to_owned()).into()), kind)
+        }
         Type::FLOAT4 | Type::FLOAT8 => {
             let value: f64 = text.trim().parse().map_err(|_| invalid())?;
             if value.is_finite() { cast(string(), kind) } else { cast(string(), &Type::FLOAT8) }
@@ -351,7 +356,9 @@ mod tests {
         assert!(text(&Type::BOOL, "1 OR 1=1").is_err());
         assert!(text(&Type::NUMERIC, "1) --").is_err());
         assert_eq!(text(&Type::NUMERIC, "12.50").unwrap(), "CAST('12.50' AS DECIMAL(38,2))");
-        assert_eq!(text(&Type::DATE, "2026-02-18").unwrap(), "CAST('2026-02-18' AS DATE)");
+        for day in ["2026-02-18", "2026-02-18 +00", "2026-02-18T00:00:00Z"] {
+            assert_eq!(text(&Type::DATE, day).unwrap(), "CAST('2026-02-18' AS DATE)");
+        }
         assert_eq!(literal(&Type::TEXT, None, true).unwrap().to_string(), "CAST(NULL AS TEXT)");
     }
 

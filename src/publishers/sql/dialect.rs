@@ -33,6 +33,17 @@ pub(super) fn resolve(statement: &mut Statement, names: &Names) -> Result<bool, 
         type Break = Error;
 
         fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+            // `typinput = 'pg_catalog.array_in'::regproc`: such columns hold names.
+            if let Expr::BinaryOp { left, right, .. } = expr
+                && is_of_functions(left)
+                && let Expr::Cast { expr: inner, data_type, .. } = right.as_ref()
+                && is_a(data_type, "regproc")
+                && let Expr::Value(value) = inner.as_ref()
+                && let Value::SingleQuotedString(name) = &value.value
+            {
+                *right = Box::new(text(name.rsplit('.').next().unwrap_or(name)));
+                self.1 = true;
+            }
             let Expr::Cast { expr: inner, data_type, .. } = expr else {
                 return ControlFlow::Continue(());
             };
@@ -112,14 +123,7 @@ impl VisitorMut for Adapt<'_> {
             }
             // `typreceive <> 0`
             Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right } => {
-                let column = match left.as_ref() {
-                    Expr::Identifier(name) => Some(name),
-                    Expr::CompoundIdentifier(parts) => parts.last(),
-                    _ => None,
-                };
-                let is_function =
-                    column.is_some_and(|name| OF_FUNCTIONS.contains(&name.value.as_str()));
-                if is_function && right.to_string() == "0" {
+                if is_of_functions(left) && right.to_string() == "0" {
                     **right = text("-");
                 }
             }
@@ -165,6 +169,15 @@ impl VisitorMut for Adapt<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn is_of_functions(expr: &Expr) -> bool {
+    let column = match expr {
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    };
+    column.is_some_and(|name| OF_FUNCTIONS.contains(&name.value.as_str()))
 }
 
 fn text(text: &str) -> Expr {

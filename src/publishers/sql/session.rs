@@ -30,7 +30,7 @@ const REPORTED: [&str; 10] = [
 ];
 
 /// Settings and what they are unless set, by their names in small letters.
-const DEFAULTS: &[(&str, &str)] = &[
+pub(super) const DEFAULTS: &[(&str, &str)] = &[
     ("application_name", ""),
     ("bytea_output", "hex"),
     (AS_OF, ""),

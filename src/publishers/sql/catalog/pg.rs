@@ -17,6 +17,7 @@ use postgres_types::Type;
 use super::rows::Kind::{self, Bool, Float4, Int2, Int4, Int8, Ints, Oid, Text, Texts};
 use super::rows::{Cell, NONE, row, table};
 use super::{DATABASE, Names, OWNER, OWNER_OID, PUBLIC, Relation};
+use crate::publishers::sql::session::DEFAULTS;
 use crate::publishers::sql::types;
 
 /// Numbers that PostgreSQL has fixed.
@@ -58,6 +59,7 @@ pub(super) fn schema(
     let mut tables = shipped()?;
     tables.extend(of_users(users)?);
     tables.extend(activity()?);
+    tables.insert("pg_settings".to_owned(), settings()?);
     // Those that follow name themselves in their rows, by their columns.
     let columns_of = |columns: &[(&str, Kind)]| table(columns, &[]);
     tables.insert("pg_class".to_owned(), columns_of(CLASS)?);
@@ -399,6 +401,41 @@ fn of_users(users: &[String]) -> Result<Vec<Named>> {
         ("pg_user", users),
     ];
     Ok(named.into_iter().map(|(name, table)| (name.to_owned(), table)).collect())
+}
+
+/// Settings as they are unless a connection sets them.
+fn settings() -> Result<Arc<dyn TableProvider>> {
+    let rows: Vec<Vec<Cell>> = DEFAULTS
+        .iter()
+        .map(|(name, value)| {
+            row![
+                *name, *value, NONE, "", "", NONE, "user", "string", "default", NONE, NONE, NONE,
+                *value, *value, NONE, NONE, false
+            ]
+        })
+        .collect();
+    table(
+        &[
+            ("name", Text),
+            ("setting", Text),
+            ("unit", Text),
+            ("category", Text),
+            ("short_desc", Text),
+            ("extra_desc", Text),
+            ("context", Text),
+            ("vartype", Text),
+            ("source", Text),
+            ("min_val", Text),
+            ("max_val", Text),
+            ("enumvals", Texts),
+            ("boot_val", Text),
+            ("reset_val", Text),
+            ("sourcefile", Text),
+            ("sourceline", Int4),
+            ("pending_restart", Bool),
+        ],
+        &rows,
+    )
 }
 
 /// Views of a server's doings, of which nobody is told anything, and kinds of objects that are not
