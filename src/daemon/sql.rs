@@ -59,7 +59,8 @@ impl Lake for Shown {
 
 fn document(table: &Table) -> Document {
     let words = table.columns.iter().map(|column| {
-        let unit = if column.unit.is_empty() { String::new() } else { format!(" [{}]", column.unit) };
+        let unit =
+            if column.unit.is_empty() { String::new() } else { format!(" [{}]", column.unit) };
         (column.name.to_owned(), format!("{}{unit}", column.doc))
     });
     Document {

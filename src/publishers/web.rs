@@ -346,8 +346,12 @@ mod tests {
             let health =
                 Health::new(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap());
             let exposition = Exposition::new(prometheus::Config::default());
-            let web =
-                Web { exposition: Arc::new(exposition), health: Arc::new(health), clicks: None, sql: None };
+            let web = Web {
+                exposition: Arc::new(exposition),
+                health: Arc::new(health),
+                clicks: None,
+                sql: None,
+            };
             let listener = bind(&Config { listen: ([127, 0, 0, 1], 0).into() }).await.unwrap();
             let address = listener.local_addr().unwrap();
             tokio::spawn(serve_within(limits, listener, web.clone(), std::future::pending()));

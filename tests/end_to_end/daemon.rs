@@ -43,7 +43,7 @@ pub fn installation(sandbox: &Sandbox, port: u16) -> Installation {
     )
 }
 
-fn signal(process: &Process, name: &str) {
+pub fn signal(process: &Process, name: &str) {
     let id = process.0.id().to_string();
     assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
 }

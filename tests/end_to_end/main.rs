@@ -19,5 +19,6 @@ mod exports;
 mod months;
 mod prices;
 mod report;
+mod sql;
 mod support;
 mod terraform;

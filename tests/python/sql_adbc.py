@@ -1,11 +1,13 @@
 """ADBC's PostgreSQL driver: Arrow tables by COPY in binary."""
 
+import urllib.parse
+
 import adbc_driver_postgresql.dbapi
 import sql_endpoint
 
 at = sql_endpoint.arguments()
 checks = sql_endpoint.Checks()
-login = f"{at.user}:{at.password}@" if at.password else f"{at.user}@"
+login = f"{at.user}:{urllib.parse.quote(at.password)}@" if at.password else f"{at.user}@"
 with adbc_driver_postgresql.dbapi.connect(f"postgresql://{login}{at.host}:{at.port}/centime") as connection:
     with connection.cursor() as cursor:
         cursor.execute("SELECT x_view, charge_period_start, billed_cost FROM cost LIMIT 1000")

@@ -162,6 +162,17 @@ with psycopg.connect(**target, autocommit=True) as connection:
     except psycopg.OperationalError:
         checks.done += 1
     link.close()
+# More connections than there may be.
+held = []
+try:
+    for _ in range(40):
+        held.append(psycopg.connect(**target))
+    checks.true("40 connections", False)
+except psycopg.OperationalError as error:
+    checks.true(f"too many: {error}", "too many connections" in str(error))
+for connection in held:
+    connection.close()
+time.sleep(0.5)
 # A wrong key cancels nothing.
 with psycopg.connect(**target, autocommit=True) as connection:
     wrong = struct.pack("!iiii", 16, 80877102, connection.info.backend_pid, 12345)

@@ -9,7 +9,8 @@ checks = sql_endpoint.Checks()
 import_extension("postgres_scanner")
 duck = duckdb.connect()
 duck.execute("LOAD postgres_scanner")
-password = f" password={at.password}" if at.password else ""
+# In quotes of the connection, within quotes of DuckDB's SQL.
+password = f" password=''{at.password}''" if at.password else ""
 duck.execute(
     f"ATTACH 'host={at.host} port={at.port} user={at.user}{password} dbname=centime' AS lake "
     "(TYPE postgres, READ_ONLY)"

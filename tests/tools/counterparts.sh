@@ -85,3 +85,38 @@ templates() {
 if ! { unpack alertmanager - prometheus-alertmanager prometheus-alertmanager && templates; } >"$home/alertmanager.log" 2>&1; then
   echo "not here: Alertmanager (on Debian: apt install prometheus-alertmanager); its test will say that it was not run"
 fi
+
+# --- Clients of the SQL endpoint ------------------------------------------------------------
+# Debian keeps psql in a folder of its version; the one in the path is a script of Perl's.
+psql_client() {
+  local folder="$home/psql" version program library
+  [ -x "$folder/usr/bin/psql" ] && return 0
+  version="$(apt-cache depends postgresql-client 2>/dev/null | grep -oE 'postgresql-client-[0-9]+' | head -n 1)"
+  [ -n "$version" ] || return 1
+  unpack psql - psql "$version" libpq5 || true
+  program="$(find "$folder" -path '*/bin/psql' 2>/dev/null | head -n 1)"
+  library="$(find "$folder" -name 'libpq.so.5' 2>/dev/null | head -n 1)"
+  [ -n "$program" ] && [ -n "$library" ] || return 1
+  mkdir -p "$folder/usr/bin"
+  printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "${library%/*}" "$program" > "$folder/usr/bin/psql"
+  chmod +x "$folder/usr/bin/psql"
+}
+if ! command -v psql >/dev/null && ! psql_client >"$home/psql.log" 2>&1; then
+  echo "not here: psql (on Debian: apt install postgresql-client); its test will say that it was not run"
+fi
+jdbc() {
+  [ -e "$home/jdbc/usr/share/java/postgresql.jar" ] && return 0
+  command -v java >/dev/null || return 1
+  unpack jdbc - java libpostgresql-jdbc-java libscram-java libstringprep-java || true
+  [ -e "$home/jdbc/usr/share/java/postgresql.jar" ]
+}
+if ! jdbc >"$home/jdbc.log" 2>&1; then
+  echo "not here: Java 17 and Debian's libpostgresql-jdbc-java; their test will say that it was not run"
+fi
+go_clients() {
+  command -v go >/dev/null || return 1
+  (cd "$here/../clients/go" && CGO_ENABLED=0 go build -o "$home/go-clients" .)
+}
+if ! go_clients >"$home/go-clients.log" 2>&1; then
+  echo "not here: Go with pgx and lib/pq; their test will say that it was not run"
+fi

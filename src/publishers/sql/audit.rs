@@ -37,14 +37,8 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 6] = [
-        Self::Ok,
-        Self::Error,
-        Self::Refused,
-        Self::Cancelled,
-        Self::Limited,
-        Self::Internal,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Ok, Self::Error, Self::Refused, Self::Cancelled, Self::Limited, Self::Internal];
 
     fn name(self) -> &'static str {
         match self {
@@ -99,7 +93,7 @@ impl Counts {
             sqlstate = code.unwrap_or("00000"),
             error = ended.error.map(|(_, words)| words),
             statement = %one_line(ended.statement),
-            "statement"
+            "sql statement"
         );
     }
 

@@ -84,7 +84,9 @@ impl Config {
             Proof::Certificate => None,
         });
         let tls = self.tls.iter_mut().flat_map(|tls| {
-            [&mut tls.certificate_file, &mut tls.key_file].into_iter().chain(&mut tls.client_ca_file)
+            [&mut tls.certificate_file, &mut tls.key_file]
+                .into_iter()
+                .chain(&mut tls.client_ca_file)
         });
         passwords.chain(tls)
     }

@@ -182,7 +182,8 @@ fn text_of(kind: &Type, mut value: Bytes) -> Result<String, Error> {
         Type::DATE => {
             exact(4)?;
             let days = i64::from(value.get_i32());
-            let day = epoch().and_then(|epoch| epoch.checked_add_signed(TimeDelta::try_days(days)?));
+            let day =
+                epoch().and_then(|epoch| epoch.checked_add_signed(TimeDelta::try_days(days)?));
             day.ok_or_else(short)?.format("%Y-%m-%d").to_string()
         }
         Type::TIME => {
@@ -202,7 +203,7 @@ fn text_of(kind: &Type, mut value: Bytes) -> Result<String, Error> {
         Type::INTERVAL => {
             exact(16)?;
             let (time, days, months) = (value.get_i64(), value.get_i32(), value.get_i32());
-            format!("{months} months {days} days {} microseconds", time)
+            format!("{months} months {days} days {time} microseconds")
         }
         Type::BYTEA => return Err(wrong(kind)),
         // jsonb begins with its version.
@@ -383,9 +384,11 @@ mod tests {
         ] {
             assert_eq!(numeric(Bytes::copy_from_slice(bytes)).unwrap(), expected);
         }
-        for (kind, bytes) in
-            [(Type::INT4, &[1][..]), (Type::NUMERIC, &[0, 9, 0, 0, 0, 0, 0, 0]), (Type::TEXT, &[0xC3])]
-        {
+        for (kind, bytes) in [
+            (Type::INT4, &[1][..]),
+            (Type::NUMERIC, &[0, 9, 0, 0, 0, 0, 0, 0]),
+            (Type::TEXT, &[0xC3]),
+        ] {
             assert!(binary(&kind, bytes).is_err());
         }
     }

@@ -5,24 +5,31 @@ use std::ops::ControlFlow;
 
 use datafusion::catalog::SchemaProvider;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
+    SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use postgres_types::Type;
 
 use super::catalog::Names;
-use super::error::{self, Error};
 use super::decode;
+use super::error::{self, Error};
 
 pub(super) const PG_CATALOG: &str = "pg_catalog";
 pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// Columns of `pg_type` that hold a function, which is shown by its name: `-` is none.
 const OF_FUNCTIONS: [&str; 8] = [
-    "typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze",
+    "typinput",
+    "typoutput",
+    "typreceive",
+    "typsend",
+    "typmodin",
+    "typmodout",
+    "typanalyze",
     "typsubscript",
 ];
 
@@ -48,7 +55,8 @@ pub(super) fn resolve(statement: &mut Statement, names: &Names) -> Result<bool, 
                 return ControlFlow::Continue(());
             };
             let Expr::Value(value) = inner.as_ref() else { return ControlFlow::Continue(()) };
-            let (Value::SingleQuotedString(name), true) = (&value.value, is_a(data_type, "regclass"))
+            let (Value::SingleQuotedString(name), true) =
+                (&value.value, is_a(data_type, "regclass"))
             else {
                 return ControlFlow::Continue(());
             };
@@ -237,7 +245,8 @@ fn array_of(function: &Function) -> Option<Expr> {
 /// `unnest(indkey)` and the like: columns of keys, which are no lists in the engine. No table has a
 /// key here, so no row asks for their parts.
 fn takes_keys_apart(function: &Function) -> bool {
-    const KEYS: [&str; 6] = ["confkey", "conkey", "indclass", "indcollation", "indkey", "indoption"];
+    const KEYS: [&str; 6] =
+        ["confkey", "conkey", "indclass", "indcollation", "indkey", "indoption"];
     let name = function.name.to_string().to_lowercase();
     let FunctionArguments::List(list) = &function.args else { return false };
     let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first() else {
@@ -273,7 +282,15 @@ fn single(query: &mut Query) {
 
 fn aggregates(expr: &Expr) -> bool {
     const AGGREGATES: [&str; 10] = [
-        "array_agg", "avg", "bool_and", "bool_or", "count", "json_agg", "max", "min", "string_agg",
+        "array_agg",
+        "avg",
+        "bool_and",
+        "bool_or",
+        "count",
+        "json_agg",
+        "max",
+        "min",
+        "string_agg",
         "sum",
     ];
     let words = expr.to_string().to_lowercase();
@@ -284,8 +301,14 @@ fn aggregates(expr: &Expr) -> bool {
 /// the engine conditions that it cannot take out of the subquery.
 fn is_empty(query: &Query) -> bool {
     const WITHOUT_ROWS: [&str; 8] = [
-        "pg_attrdef", "pg_enum", "pg_foreign_table", "pg_inherits", "pg_policy",
-        "pg_publication_rel", "pg_sequence", "pg_trigger",
+        "pg_attrdef",
+        "pg_enum",
+        "pg_foreign_table",
+        "pg_inherits",
+        "pg_policy",
+        "pg_publication_rel",
+        "pg_sequence",
+        "pg_trigger",
     ];
     let SetExpr::Select(select) = query.body.as_ref() else { return false };
     let items = select.projection.iter();

@@ -46,9 +46,16 @@ pub(super) enum Column {
     Bytes(BinaryArray),
     Date(Date32Array),
     Time(Time64MicrosecondArray),
-    Timestamp { values: TimestampMicrosecondArray, with_zone: bool },
+    Timestamp {
+        values: TimestampMicrosecondArray,
+        with_zone: bool,
+    },
     Interval(IntervalMonthDayNanoArray),
-    List { values: ListArray, item: Type, column: Box<Column> },
+    List {
+        values: ListArray,
+        item: Type,
+        column: Box<Column>,
+    },
 }
 
 /// The columns of a batch.

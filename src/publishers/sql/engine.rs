@@ -29,8 +29,8 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -42,8 +42,8 @@ use postgres_types::Type;
 use super::brake::{Brake, with_brake};
 use super::catalog::{self, Asker, Catalog, DATABASE, PUBLIC, Relation};
 use super::config::Config;
-use super::error::{self, Error};
 use super::dialect::{self, INFORMATION_SCHEMA, PG_CATALOG};
+use super::error::{self, Error};
 use super::{Lake, LakeError, decode, guard, names, types};
 
 /// How long a look at the lake serves while nothing is committed: the state's tables know the time.
@@ -345,10 +345,7 @@ impl Engine {
 
 impl Planned {
     /// Starts to answer.
-    pub(super) async fn run(
-        &self,
-        brake: &Arc<Brake>,
-    ) -> Result<SendableRecordBatchStream, Error> {
+    pub(super) async fn run(&self, brake: &Arc<Brake>) -> Result<SendableRecordBatchStream, Error> {
         let engine = |error: DataFusionError| error::of_engine(&error);
         let physical = self.state.create_physical_plan(&self.plan).await.map_err(engine)?;
         let physical = with_brake(physical, brake).map_err(engine)?;

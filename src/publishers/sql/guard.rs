@@ -4,7 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Query, Select, SetExpr, Statement, Visit, Visitor,
+    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Query, Select,
+    SetExpr, Statement, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -26,16 +27,28 @@ pub(super) enum Command {
     /// Asks the engine: `SELECT`, `WITH`, `VALUES`, `TABLE`, `EXPLAIN`.
     Query(String),
     /// `COPY … TO STDOUT`: the rows of a query in a form of their own.
-    Copy { query: String, form: Form },
+    Copy {
+        query: String,
+        form: Form,
+    },
     Show(String),
     /// `None`: back to the default.
-    Set { name: String, value: Option<String>, local: bool },
+    Set {
+        name: String,
+        value: Option<String>,
+        local: bool,
+    },
     ResetAll,
-    Begin { repeatable: bool },
+    Begin {
+        repeatable: bool,
+    },
     Commit,
     Rollback,
     /// `SAVEPOINT`, `RELEASE`, `ROLLBACK TO`.
-    Savepoint { tag: &'static str, back: bool },
+    Savepoint {
+        tag: &'static str,
+        back: bool,
+    },
     /// `None`: all.
     Deallocate(Option<String>),
     Discard(&'static str),
@@ -162,10 +175,36 @@ fn command(text: &str, tokens: &[&Token]) -> Result<Command, Error> {
 fn refused(first: &str, second: &str, text: &str) -> Error {
     /// They write, or prepare to.
     const WRITES: [&str; 30] = [
-        "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP", "GRANT",
-        "REVOKE", "COMMENT", "VACUUM", "ANALYZE", "ANALYSE", "REINDEX", "CLUSTER", "REFRESH",
-        "CALL", "DO", "IMPORT", "SECURITY", "NOTIFY", "LOCK", "REASSIGN", "CHECKPOINT", "LOAD",
-        "EXPORT", "REPLACE", "UPSERT", "INSTALL",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "MERGE",
+        "TRUNCATE",
+        "CREATE",
+        "ALTER",
+        "DROP",
+        "GRANT",
+        "REVOKE",
+        "COMMENT",
+        "VACUUM",
+        "ANALYZE",
+        "ANALYSE",
+        "REINDEX",
+        "CLUSTER",
+        "REFRESH",
+        "CALL",
+        "DO",
+        "IMPORT",
+        "SECURITY",
+        "NOTIFY",
+        "LOCK",
+        "REASSIGN",
+        "CHECKPOINT",
+        "LOAD",
+        "EXPORT",
+        "REPLACE",
+        "UPSERT",
+        "INSTALL",
     ];
     /// PostgreSQL knows them, and this endpoint does not.
     const ELSE: [&str; 13] = [
@@ -193,7 +232,8 @@ fn refused(first: &str, second: &str, text: &str) -> Error {
             _ => error,
         };
     }
-    let near: String = text.split_whitespace().next().unwrap_or_default().chars().take(40).collect();
+    let near: String =
+        text.split_whitespace().next().unwrap_or_default().chars().take(40).collect();
     Error::new(error::SYNTAX, format!("syntax error at or near \"{near}\""))
 }
 
@@ -335,12 +375,16 @@ fn copy(text: &str, tokens: &[&Token]) -> Result<Command, Error> {
     let syntax = |error: String| Error::new(error::SYNTAX, error);
     let parsed = Parser::parse_sql(&PostgreSqlDialect {}, text);
     let statement = parsed.map_err(|error| syntax(error.to_string()))?.pop();
-    let Some(Statement::Copy { source, to, target, options, legacy_options, .. }) = statement else {
+    let Some(Statement::Copy { source, to, target, options, legacy_options, .. }) = statement
+    else {
         return Err(syntax("COPY cannot be read".to_owned()));
     };
     if !to || target != CopyTarget::Stdout {
-        return Err(Error::new(error::FORBIDDEN, "permission denied to COPY to a file or a program")
-            .hint("COPY … TO STDOUT sends the rows to the client."));
+        return Err(Error::new(
+            error::FORBIDDEN,
+            "permission denied to COPY to a file or a program",
+        )
+        .hint("COPY … TO STDOUT sends the rows to the client."));
     }
     let mut form = Form::Text;
     let mut header = false;
@@ -480,7 +524,10 @@ mod tests {
             ("RESET centime.as_of", set("centime.as_of", None)),
             ("RESET ALL", Command::ResetAll),
             ("SHOW TRANSACTION ISOLATION LEVEL", Command::Show("transaction_isolation".to_owned())),
-            ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", Command::Begin { repeatable: true }),
+            (
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                Command::Begin { repeatable: true },
+            ),
             ("START TRANSACTION", Command::Begin { repeatable: false }),
             ("END", Command::Commit),
             ("ROLLBACK TO SAVEPOINT a", Command::Savepoint { tag: "ROLLBACK", back: true }),

@@ -28,7 +28,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for S {}
 /// What a client wants first.
 pub(super) enum Start {
     /// A statement of another connection is to be cancelled.
-    Cancel { process: i32, key: i32 },
+    Cancel {
+        process: i32,
+        key: i32,
+    },
     Session(Opening),
 }
 
@@ -118,8 +121,11 @@ fn opening(
         }
         parameters.push((name, body.text()?));
     }
-    let unknown: Vec<String> =
-        parameters.iter().map(|(name, _)| name.clone()).filter(|it| it.starts_with("_pq_.")).collect();
+    let unknown: Vec<String> = parameters
+        .iter()
+        .map(|(name, _)| name.clone())
+        .filter(|it| it.starts_with("_pq_."))
+        .collect();
     let negotiate = (minor > 0 || !unknown.is_empty()).then_some(unknown);
     Ok(Start::Session(Opening { stream, encrypted, certificate, parameters, negotiate }))
 }
@@ -159,7 +165,7 @@ pub(super) async fn prove<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         return Ok(());
     }
     let refused = |reason: &str| {
-        tracing::warn!(target: "centime::sql", user, %peer, reason, "login refused");
+        tracing::warn!(target: "centime::sql", user, %peer, reason, "sql login refused");
     };
     let verifier = match config.user(user).map(|user| &user.proof) {
         Some(Proof::Certificate) => {
@@ -174,7 +180,7 @@ pub(super) async fn prove<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         Some(Proof::Password(source)) => match source.load() {
             Ok(password) => Some(Verifier::of(password.expose(), &salt(user, secret))),
             Err(error) => {
-                tracing::error!(target: "centime::sql", user, %error, "no password to compare with");
+                tracing::error!(target: "centime::sql", user, %error, "sql login: no password to compare with");
                 None
             }
         },
@@ -254,4 +260,3 @@ fn salt(user: &str, secret: &[u8]) -> Vec<u8> {
 fn random_text() -> String {
     STANDARD.encode(random::<18>())
 }
-

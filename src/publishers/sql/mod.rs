@@ -11,6 +11,7 @@
 //! and runs unencrypted when it cannot load its certificate. So the protocol is spoken here, where
 //! limits, codes, cancelling and the audit log are part of it.
 
+mod answer;
 mod audit;
 mod brake;
 mod catalog;
@@ -22,11 +23,15 @@ mod dialect;
 mod encode;
 mod engine;
 mod error;
+mod extended;
 mod guard;
 mod login;
 mod names;
 mod scram;
 mod session;
+mod talk;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod types;
 mod wire;
@@ -64,6 +69,8 @@ use self::wire::{Out, put_text};
 
 /// Time to log in.
 const LOGIN: Duration = Duration::from_secs(10);
+/// How long a silent connection is not asked whether it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Time for statements in flight to end when the program stops.
 const GRACE: Duration = Duration::from_secs(2);
 /// Connections that may wait for their login beside those that have a place: to be told that there is
@@ -231,9 +238,8 @@ impl Endpoint {
         let engine = Engine::open(lake, config);
         let engine = engine.await.map_err(|error| Error::Lake(error.message))?;
         let address = config.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| Error::Listen { address, error })?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|error| Error::Listen { address, error })?;
         let shared = Shared {
             engine,
             setup: ArcSwap::from_pointee(setup),
@@ -278,7 +284,8 @@ impl Endpoint {
             }
         };
         let mut connections = JoinSet::new();
-        let most = usize::try_from(shared.setup.load().config.max_connections).unwrap_or(usize::MAX);
+        let most =
+            usize::try_from(shared.setup.load().config.max_connections).unwrap_or(usize::MAX);
         let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let waiting = Arc::new(Semaphore::new(WAITING));
         loop {
@@ -321,6 +328,9 @@ async fn open(
     waits: tokio::sync::OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
+    // A client that vanished without a word does not hold its place for ever.
+    let alive = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
+    let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&alive);
     let setup = shared.setup.load_full();
     let Ok(Ok(start)) = tokio::time::timeout(LOGIN, login::start(stream, &setup)).await else {
         return;
@@ -382,7 +392,7 @@ async fn open(
     shared.counts.connected();
     if out.send().await.is_ok() {
         let user = opening.parameter("user").unwrap_or_default().to_owned();
-        tracing::info!(target: "centime::sql", user, %peer, encrypted = opening.encrypted, "login");
+        tracing::info!(target: "centime::sql", user, %peer, encrypted = opening.encrypted, "sql login");
         let gone = shared.stop.child_token();
         let (send, receive) = connection::channel();
         let listening = tokio::spawn(connection::listen(reader, send, gone.clone()));
@@ -399,15 +409,15 @@ async fn open(
 
 /// What must hold before anybody proves anything.
 fn check(opening: &Opening, setup: &Setup, user: &str) -> Result<(), Failed> {
-    let refused =
-        |words: &str| Err(Failed::Told(Told::fatal(error::INVALID_AUTHORIZATION, words)));
+    let refused = |words: &str| Err(Failed::Told(Told::fatal(error::INVALID_AUTHORIZATION, words)));
     if setup.tls.is_some() && !opening.encrypted {
         return refused("this endpoint is reached through TLS only: connect with sslmode=require");
     }
     if user.is_empty() {
         return refused("no user name was given");
     }
-    if opening.parameter("replication").is_some_and(|it| !["false", "off", "no", "0"].contains(&it)) {
+    if opening.parameter("replication").is_some_and(|it| !["false", "off", "no", "0"].contains(&it))
+    {
         return Err(Failed::Told(Told::fatal(error::UNSUPPORTED, "there is no replication")));
     }
     Ok(())

@@ -143,7 +143,8 @@ impl Exchange {
         client_key.iter_mut().zip(proof).for_each(|(key, proof)| *key ^= proof);
         let shown: [u8; 32] = Sha256::digest(client_key).into();
         // In constant time.
-        let differs = shown.iter().zip(self.verifier.stored_key).fold(0, |all, (a, b)| all | (a ^ b));
+        let differs =
+            shown.iter().zip(self.verifier.stored_key).fold(0, |all, (a, b)| all | (a ^ b));
         if differs != 0 {
             return Err(Refused::Proof);
         }

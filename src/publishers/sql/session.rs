@@ -155,10 +155,7 @@ impl Settings {
         if FIXED.contains(&name.as_str()) {
             return match value {
                 Some(value) if self.get(&name) == Some(value) => Ok(()),
-                _ => Err(Error::new(
-                    "55P02",
-                    format!("parameter \"{name}\" cannot be changed"),
-                )),
+                _ => Err(Error::new("55P02", format!("parameter \"{name}\" cannot be changed"))),
             };
         }
         let invalid = |value: &str, hint: &str| {
@@ -173,7 +170,9 @@ impl Settings {
             }
             (AS_OF, Some(value)) => match instant(value) {
                 Some(instant) => self.as_of = Some(instant),
-                None => return invalid(value, "An instant such as 2026-02-01T00:00Z, or a UTC day."),
+                None => {
+                    return invalid(value, "An instant such as 2026-02-01T00:00Z, or a UTC day.");
+                }
             },
             ("client_encoding", Some(value)) => {
                 let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();

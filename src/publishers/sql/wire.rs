@@ -20,11 +20,24 @@ pub(super) const GSS: i32 = 80_877_104;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Message {
     Query(String),
-    Parse { name: String, sql: String, types: Vec<u32> },
+    Parse {
+        name: String,
+        sql: String,
+        types: Vec<u32>,
+    },
     Bind(Bind),
-    Describe { what: What, name: String },
-    Execute { portal: String, most_rows: u32 },
-    Close { what: What, name: String },
+    Describe {
+        what: What,
+        name: String,
+    },
+    Execute {
+        portal: String,
+        most_rows: u32,
+    },
+    Close {
+        what: What,
+        name: String,
+    },
     Flush,
     Sync,
     Terminate,
@@ -228,10 +241,15 @@ impl<W: AsyncWrite + Unpin> Out<W> {
         if self.buffer.len() >= SEND_AT_BYTES { self.send().await } else { Ok(()) }
     }
 
-    /// Sends all.
+    /// Sends all. When it is given up in the middle, what is not sent yet stays.
     pub(super) async fn send(&mut self) -> io::Result<()> {
-        self.writer.write_all(&self.buffer).await?;
-        self.buffer.clear();
+        while !self.buffer.is_empty() {
+            let sent = self.writer.write(&self.buffer).await?;
+            if sent == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.buffer.advance(sent);
+        }
         if self.buffer.capacity() > 4 * SEND_AT_BYTES {
             self.buffer = BytesMut::new();
         }

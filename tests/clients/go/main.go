@@ -145,7 +145,7 @@ func withPgx(dsn string) {
 
 func main() {
 	port, user, password := os.Args[1], os.Args[2], os.Args[3]
-	dsn := fmt.Sprintf("host=127.0.0.1 port=%s user=%s password=%s dbname=centime sslmode=disable", port, user, password)
+	dsn := fmt.Sprintf("host=127.0.0.1 port=%s user=%s password='%s' dbname=centime sslmode=disable", port, user, password)
 	withPq(dsn)
 	withPgx(dsn)
 	for _, problem := range wrong {

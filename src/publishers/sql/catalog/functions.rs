@@ -77,7 +77,8 @@ impl ScalarUDFImpl for Simple {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let kinds: Vec<DataType> = args.arg_fields.iter().map(|it| it.data_type().clone()).collect();
+        let kinds: Vec<DataType> =
+            args.arg_fields.iter().map(|it| it.data_type().clone()).collect();
         let scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
         let columns = args
@@ -127,8 +128,7 @@ pub(in crate::publishers::sql) fn register(
     registry: &mut dyn FunctionRegistry,
     names: &Arc<Names>,
 ) -> Result<()> {
-    let version =
-        format!("PostgreSQL {SERVER_VERSION} (centime {})", env!("CARGO_PKG_VERSION"));
+    let version = format!("PostgreSQL {SERVER_VERSION} (centime {})", env!("CARGO_PKG_VERSION"));
     let mut all = vec![
         constant("version", DataType::Utf8, Some(&version)),
         constant("current_database", DataType::Utf8, Some(DATABASE)),
@@ -155,32 +155,62 @@ pub(in crate::publishers::sql) fn register(
         constant("pg_relation_is_updatable", DataType::Int32, Some("0")),
     ];
     for name in [
-        "shobj_description", "pg_get_viewdef", "pg_get_indexdef", "pg_get_triggerdef",
-        "pg_get_ruledef", "pg_get_functiondef", "pg_get_function_result",
-        "pg_get_function_arguments", "pg_get_function_identity_arguments", "pg_get_constraintdef",
-        "pg_get_serial_sequence", "pg_get_partkeydef", "pg_get_statisticsobjdef",
-        "inet_server_addr", "inet_client_addr", "pg_describe_object", "pg_current_logfile",
+        "shobj_description",
+        "pg_get_viewdef",
+        "pg_get_indexdef",
+        "pg_get_triggerdef",
+        "pg_get_ruledef",
+        "pg_get_functiondef",
+        "pg_get_function_result",
+        "pg_get_function_arguments",
+        "pg_get_function_identity_arguments",
+        "pg_get_constraintdef",
+        "pg_get_serial_sequence",
+        "pg_get_partkeydef",
+        "pg_get_statisticsobjdef",
+        "inet_server_addr",
+        "inet_client_addr",
+        "pg_describe_object",
+        "pg_current_logfile",
     ] {
         all.push(constant(name, DataType::Utf8, None));
     }
     for name in [
-        "pg_table_is_visible", "pg_type_is_visible", "pg_function_is_visible",
-        "pg_operator_is_visible", "pg_opclass_is_visible", "pg_collation_is_visible",
-        "pg_conversion_is_visible", "pg_ts_config_is_visible", "pg_statistics_obj_is_visible",
+        "pg_table_is_visible",
+        "pg_type_is_visible",
+        "pg_function_is_visible",
+        "pg_operator_is_visible",
+        "pg_opclass_is_visible",
+        "pg_collation_is_visible",
+        "pg_conversion_is_visible",
+        "pg_ts_config_is_visible",
+        "pg_statistics_obj_is_visible",
     ] {
         all.push(constant(name, DataType::Boolean, Some("true")));
     }
     for name in [
-        "pg_relation_size", "pg_total_relation_size", "pg_table_size", "pg_indexes_size",
-        "pg_database_size", "pg_tablespace_size",
+        "pg_relation_size",
+        "pg_total_relation_size",
+        "pg_table_size",
+        "pg_indexes_size",
+        "pg_database_size",
+        "pg_tablespace_size",
     ] {
         all.push(constant(name, DataType::Int64, Some("0")));
     }
     for name in [
-        "has_table_privilege", "has_schema_privilege", "has_database_privilege",
-        "has_column_privilege", "has_any_column_privilege", "has_function_privilege",
-        "has_sequence_privilege", "has_tablespace_privilege", "has_type_privilege",
-        "has_language_privilege", "has_foreign_data_wrapper_privilege", "has_server_privilege",
+        "has_table_privilege",
+        "has_schema_privilege",
+        "has_database_privilege",
+        "has_column_privilege",
+        "has_any_column_privilege",
+        "has_function_privilege",
+        "has_sequence_privilege",
+        "has_tablespace_privilege",
+        "has_type_privilege",
+        "has_language_privilege",
+        "has_foreign_data_wrapper_privilege",
+        "has_server_privilege",
     ] {
         all.push(simple(name, DataType::Boolean, |values, _| {
             // `SELECT, INSERT`: one of them is enough.
@@ -222,7 +252,10 @@ fn about_objects(names: &Arc<Names>) -> Vec<Arc<ScalarUDF>> {
         simple("regtype_text", DataType::Utf8, move |values, _| {
             Ok(number(values.first()).map(|oid| {
                 let kind = u32::try_from(oid).ok().and_then(postgres_types::Type::from_oid);
-                kind.map_or_else(|| if oid == 0 { "-".to_owned() } else { oid.to_string() }, |it| type_text(&it))
+                kind.map_or_else(
+                    || if oid == 0 { "-".to_owned() } else { oid.to_string() },
+                    |it| type_text(&it),
+                )
             }))
         }),
         simple("regnamespace_text", DataType::Utf8, move |values, _| {
@@ -270,7 +303,8 @@ fn of_text() -> Vec<Arc<ScalarUDF>> {
         simple("pg_size_pretty", DataType::Utf8, |values, _| {
             let bytes = values.first().copied().flatten().and_then(|it| it.parse::<f64>().ok());
             Ok(bytes.map(|bytes| {
-                let units = [("bytes", 1.0), ("kB", 1024.0), ("MB", 1048576.0), ("GB", 1073741824.0)];
+                let units =
+                    [("bytes", 1.0), ("kB", 1024.0), ("MB", 1048576.0), ("GB", 1073741824.0)];
                 let fit = units.iter().rev().find(|(_, size)| bytes.abs() >= size * 10.0);
                 let (unit, size) = fit.unwrap_or(&units[0]);
                 format!("{:.0} {unit}", bytes / size)
@@ -423,9 +457,16 @@ impl ScalarUDFImpl for ToChar {
 
 /// Puts a bound on the functions that can make much of little.
 fn bound(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    for name in
-        ["repeat", "lpad", "rpad", "replace", "array_repeat", "array_resize", "range", "generate_series"]
-    {
+    for name in [
+        "repeat",
+        "lpad",
+        "rpad",
+        "replace",
+        "array_repeat",
+        "array_resize",
+        "range",
+        "generate_series",
+    ] {
         if let Ok(inner) = registry.udf(name) {
             registry.register_udf(Arc::new(ScalarUDF::new_from_impl(Bounded { inner })))?;
         }
@@ -472,7 +513,8 @@ impl Bounded {
             "array_resize" => number(1).saturating_mul(8),
             _ => {
                 let step = if args.args.len() > 2 { number(2).max(1) } else { 1 };
-                let (from, to) = if args.args.len() > 1 { (number(0), number(1)) } else { (0, number(0)) };
+                let (from, to) =
+                    if args.args.len() > 1 { (number(0), number(1)) } else { (0, number(0)) };
                 (to.saturating_sub(from) / step).saturating_mul(8)
             }
         };

@@ -13,7 +13,17 @@ use serde_json::Value;
 
 /// Names of types that PostgreSQL has and the engine lacks. All of them are text here.
 const AS_TEXT: [&str; 12] = [
-    "json", "jsonb", "name", "char", "inet", "cidr", "uuid", "xml", "citext", "refcursor", "unknown",
+    "json",
+    "jsonb",
+    "name",
+    "char",
+    "inet",
+    "cidr",
+    "uuid",
+    "xml",
+    "citext",
+    "refcursor",
+    "unknown",
     "tid",
 ];
 

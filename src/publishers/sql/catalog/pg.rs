@@ -208,10 +208,40 @@ fn classes(numbered: &[Numbered]) -> Result<Arc<dyn TableProvider>> {
             let columns = i32::try_from(it.relation.columns.fields().len()).unwrap_or(i32::MAX);
             let kind = if it.relation.is_view { "v" } else { "r" };
             row![
-                it.oid, it.relation.name.as_str(), it.namespace, 0, 0, OWNER_OID, 0, 0, 0,
+                it.oid,
+                it.relation.name.as_str(),
+                it.namespace,
+                0,
+                0,
+                OWNER_OID,
+                0,
+                0,
+                0,
                 // No pages: clients that part a table by its pages read it in one piece.
-                0, -1, 0, 0, false, false, "p", kind, columns, 0, false, false, false, false,
-                false, true, "n", false, 0, 0, 0, NONE, NONE, NONE
+                0,
+                -1,
+                0,
+                0,
+                false,
+                false,
+                "p",
+                kind,
+                columns,
+                0,
+                false,
+                false,
+                false,
+                false,
+                false,
+                true,
+                "n",
+                false,
+                0,
+                0,
+                0,
+                NONE,
+                NONE,
+                NONE
             ]
         })
         .collect();
@@ -344,8 +374,22 @@ fn of_users(users: &[String]) -> Result<Vec<Named>> {
             ("datacl", Texts),
         ],
         &[row![
-            DATABASE_OID, DATABASE, OWNER_OID, 6, "c", false, true, -1, 0, 0, 1663, "C.UTF-8",
-            "C.UTF-8", NONE, NONE, NONE
+            DATABASE_OID,
+            DATABASE,
+            OWNER_OID,
+            6,
+            "c",
+            false,
+            true,
+            -1,
+            0,
+            0,
+            1663,
+            "C.UTF-8",
+            "C.UTF-8",
+            NONE,
+            NONE,
+            NONE
         ]],
     )?;
     let everyone = std::iter::once((OWNER, OWNER_OID))
@@ -355,7 +399,8 @@ fn of_users(users: &[String]) -> Result<Vec<Named>> {
         .map(|(name, oid)| {
             let may_log_in = oid != OWNER_OID;
             row![
-                name, false, true, false, false, may_log_in, false, -1, NONE, NONE, false, NONE, oid
+                name, false, true, false, false, may_log_in, false, -1, NONE, NONE, false, NONE,
+                oid
             ]
         })
         .collect();
@@ -528,7 +573,13 @@ fn activity() -> Result<Vec<Named>> {
         ("pg_stat_wal_receiver", &[("pid", Int4), ("status", Text)]),
         (
             "pg_locks",
-            &[("locktype", Text), ("relation", Oid), ("pid", Int4), ("mode", Text), ("granted", Bool)],
+            &[
+                ("locktype", Text),
+                ("relation", Oid),
+                ("pid", Int4),
+                ("mode", Text),
+                ("granted", Bool),
+            ],
         ),
         (
             "pg_indexes",
@@ -540,10 +591,7 @@ fn activity() -> Result<Vec<Named>> {
                 ("indexdef", Text),
             ],
         ),
-        (
-            "pg_sequences",
-            &[("schemaname", Text), ("sequencename", Text), ("sequenceowner", Text)],
-        ),
+        ("pg_sequences", &[("schemaname", Text), ("sequencename", Text), ("sequenceowner", Text)]),
         ("pg_rules", &[("schemaname", Text), ("tablename", Text), ("rulename", Text)]),
         ("pg_cursors", &[("name", Text), ("statement", Text)]),
         ("pg_prepared_statements", &[("name", Text), ("statement", Text)]),

@@ -99,7 +99,8 @@ pub(super) fn table(
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let arrays = columns.iter().enumerate().map(|(at, (_, kind))| {
         let cells = rows.iter().map(move |row| row.get(at).unwrap_or(&Cell::Null));
-        let ints = cells.clone().map(|cell| if let Cell::Int(value) = cell { Some(*value) } else { None });
+        let ints =
+            cells.clone().map(|cell| if let Cell::Int(value) = cell { Some(*value) } else { None });
         let array: ArrayRef = match kind {
             Kind::Text => Arc::new(StringArray::from_iter(cells.map(|cell| match cell {
                 Cell::Text(text) => Some(text.as_str()),
