@@ -1,6 +1,5 @@
 //! Commands that ask nothing: settings and transactions.
 
-use bytes::BufMut;
 use tokio::io::AsyncWrite;
 
 use super::connection::Connection;
