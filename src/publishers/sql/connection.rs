@@ -38,6 +38,9 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Time for the last word of a connection.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What the reader hands over.
+type Received = Result<Message, Malformed>;
+
 /// Why a step ends.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -88,7 +91,7 @@ pub(super) struct State {
 /// Reads messages for a connection until the client goes away.
 pub(super) async fn listen<R: AsyncRead + Unpin>(
     mut reader: R,
-    messages: mpsc::Sender<Result<Message, Malformed>>,
+    messages: mpsc::Sender<Received>,
     gone: CancellationToken,
 ) {
     loop {
@@ -106,8 +109,7 @@ pub(super) async fn listen<R: AsyncRead + Unpin>(
 }
 
 /// The way from the reader to its connection.
-pub(super) fn channel()
--> (mpsc::Sender<Result<Message, Malformed>>, mpsc::Receiver<Result<Message, Malformed>>) {
+pub(super) fn channel() -> (mpsc::Sender<Received>, mpsc::Receiver<Received>) {
     mpsc::channel(AHEAD)
 }
 
@@ -151,7 +153,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
     }
 
     /// Answers until the client has enough or the program stops.
-    pub(super) async fn serve(&mut self, mut messages: mpsc::Receiver<Result<Message, Malformed>>) {
+    pub(super) async fn serve(&mut self, mut messages: mpsc::Receiver<Received>) {
         let stop = self.shared.stop.clone();
         loop {
             let message = tokio::select! {

@@ -48,7 +48,8 @@ pub(super) fn resolve(statement: &mut Statement, names: &Names) -> Result<bool, 
                 && let Expr::Value(value) = inner.as_ref()
                 && let Value::SingleQuotedString(name) = &value.value
             {
-                *right = Box::new(text(name.rsplit('.').next().unwrap_or(name)));
+                let name = name.rsplit('.').next().unwrap_or(name).to_owned();
+                **right = text(&name);
                 self.1 = true;
             }
             let Expr::Cast { expr: inner, data_type, .. } = expr else {
@@ -85,6 +86,18 @@ fn is_a(kind: &SqlType, name: &str) -> bool {
     let written = kind.to_string().to_lowercase();
     written.strip_prefix("pg_catalog.").unwrap_or(&written) == name
 }
+
+/// Columns of the catalog that are true or false, and are compared with letters.
+const TRUE_OR_FALSE: [&str; 8] = [
+    "atthasdef",
+    "attisdropped",
+    "attnotnull",
+    "indisexclusion",
+    "indisprimary",
+    "indisunique",
+    "indisvalid",
+    "relhasindex",
+];
 
 /// Makes of a statement what the engine understands. `pg_catalog` tells which names are its own.
 pub(super) fn adapt(statement: &mut Statement, pg_catalog: &dyn SchemaProvider) {
@@ -130,9 +143,22 @@ impl VisitorMut for Adapt<'_> {
                 unescape(pattern, escape_char);
             }
             // `typreceive <> 0`
-            Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right } => {
-                if is_of_functions(left) && right.to_string() == "0" {
-                    **right = text("-");
+            Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right }
+                if is_of_functions(left) && right.to_string() == "0" =>
+            {
+                **right = text("-");
+            }
+            // `indisprimary = 'f'`
+            Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right }
+                if is_one_of(left, &TRUE_OR_FALSE) =>
+            {
+                let value = match right.to_string().as_str() {
+                    "'t'" | "'true'" => Some(true),
+                    "'f'" | "'false'" => Some(false),
+                    _ => None,
+                };
+                if let Some(value) = value {
+                    **right = Expr::Value(Value::Boolean(value).into());
                 }
             }
             // `(expression).field`
@@ -180,12 +206,17 @@ impl VisitorMut for Adapt<'_> {
 }
 
 fn is_of_functions(expr: &Expr) -> bool {
+    is_one_of(expr, &OF_FUNCTIONS)
+}
+
+/// Whether it is a column of one of these names.
+fn is_one_of(expr: &Expr, names: &[&str]) -> bool {
     let column = match expr {
         Expr::Identifier(name) => Some(name),
         Expr::CompoundIdentifier(parts) => parts.last(),
         _ => None,
     };
-    column.is_some_and(|name| OF_FUNCTIONS.contains(&name.value.as_str()))
+    column.is_some_and(|name| names.contains(&name.value.as_str()))
 }
 
 fn text(text: &str) -> Expr {

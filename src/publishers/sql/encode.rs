@@ -403,19 +403,21 @@ mod tests {
 
     use super::*;
 
-    fn column(array: ArrayRef) -> Column {
-        Column::of(&Field::new("c", array.data_type().clone(), true), &array).unwrap()
+    fn column(array: &ArrayRef) -> Column {
+        Column::of(&Field::new("c", array.data_type().clone(), true), array).unwrap()
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "it reads better where it is called")]
     fn texts(array: ArrayRef) -> Vec<Option<String>> {
         let rows = array.len();
-        let column = column(array);
+        let column = column(&array);
         (0..rows).map(|row| column.text_at(row)).collect()
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "it reads better where it is called")]
     fn binary(array: ArrayRef) -> Vec<u8> {
         let mut buffer = BytesMut::new();
-        column(array).put(0, true, &mut buffer);
+        column(&array).put(0, true, &mut buffer);
         buffer.to_vec()
     }
 

@@ -206,19 +206,19 @@ fn tidy(words: &str) -> String {
 mod tests {
     use super::*;
 
-    fn code(error: DataFusionError) -> &'static str {
-        of_engine(&error).code
+    fn code(error: &DataFusionError) -> &'static str {
+        of_engine(error).code
     }
 
     #[test]
     fn the_engines_errors_have_the_codes_that_a_client_looks_for() {
-        let plan = |words: &str| code(DataFusionError::Plan(words.to_owned()));
+        let plan = |words: &str| code(&DataFusionError::Plan(words.to_owned()));
         assert_eq!(plan("table 'centime.public.kettles' not found"), UNKNOWN_TABLE);
         assert_eq!(plan("table function 'read_csv' not found"), UNKNOWN_FUNCTION);
         assert_eq!(plan("Invalid function 'pg_read_file'."), UNKNOWN_FUNCTION);
         assert_eq!(plan("Column in SELECT must be in GROUP BY or an aggregate function"), GROUPING);
         assert_eq!(plan("something else"), RULE);
-        let arrow = |error| code(DataFusionError::ArrowError(Box::new(error), None));
+        let arrow = |error| code(&DataFusionError::ArrowError(Box::new(error), None));
         assert_eq!(arrow(ArrowError::DivideByZero), DIVISION_BY_ZERO);
         assert_eq!(arrow(ArrowError::CastError("x".to_owned())), INVALID_TEXT);
         let exhausted = of_engine(&DataFusionError::ResourcesExhausted("x".to_owned()));

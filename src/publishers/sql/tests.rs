@@ -190,8 +190,8 @@ impl Guest {
 }
 
 fn code(body: &Bytes) -> String {
-    let fields = body.split(|byte| *byte == 0);
-    let code = fields.filter(|field| field.first() == Some(&b'C')).next().unwrap_or_default();
+    let mut fields = body.split(|byte| *byte == 0);
+    let code = fields.find(|field| field.first() == Some(&b'C')).unwrap_or_default();
     String::from_utf8_lossy(&code[1..]).into_owned()
 }
 
