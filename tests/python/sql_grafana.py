@@ -97,5 +97,7 @@ rows = extended.execute(
 ).fetchall()
 checks.true("parameters", ("billed_cost", "numeric") in rows and ("charge_period_start", "date") in rows)
 kinds = dict(extended.execute("SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = 'public'").fetchall())
+month = extended.execute("SELECT to_char(DATE '2026-02-18', 'YYYY-MM')").fetchone()[0]
+checks.equal("a month", month, "2026-02")
 checks.equal("kinds of tables", kinds["cost"], "BASE TABLE")
 checks.end()

@@ -286,7 +286,7 @@ async fn errors_have_their_codes_and_a_failed_transaction_takes_only_its_end() {
         ("SELECT * FROM ketles", error::UNKNOWN_TABLE),
         ("SELECT prise FROM kettles", error::UNKNOWN_COLUMN),
         ("SELECT name FROM kettles k, kettles l", error::AMBIGUOUS_COLUMN),
-        ("SELECT FROM WHERE", error::SYNTAX),
+        ("SELECT 1 +", error::SYNTAX),
         ("SELECT no_such_function(1)", error::UNKNOWN_FUNCTION),
         ("SELECT name, sum(price) FROM kettles", error::GROUPING),
         ("SELECT 1 / 0", error::DIVISION_BY_ZERO),

@@ -320,6 +320,8 @@ fn of_text() -> Vec<Arc<ScalarUDF>> {
         get("jsonb_extract_path_text", true),
         Arc::new(ScalarUDF::new_from_impl(ToChar {
             signature: Signature::any(2, Volatility::Immutable),
+            // The engine's own, which would come back by its other name.
+            aliases: vec!["date_format".to_owned()],
         })),
     ]
 }
@@ -406,11 +408,16 @@ pub(in crate::publishers::sql) fn of_asker(asker: &Asker) -> Vec<Arc<ScalarUDF>>
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ToChar {
     signature: Signature,
+    aliases: Vec<String>,
 }
 
 impl ScalarUDFImpl for ToChar {
     fn name(&self) -> &str {
         "to_char"
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
     }
 
     fn signature(&self) -> &Signature {
