@@ -1,5 +1,11 @@
 """DuckDB's postgres extension: it reads the catalog in one go and the rows by COPY in binary."""
 
+import pathlib
+import sys
+
+# Its extension is not there for the newest DuckDB: `make counterparts` puts both into a folder.
+sys.path.insert(0, str(pathlib.Path(sys.prefix) / "duckdb-postgres"))
+
 import duckdb
 import sql_endpoint
 from duckdb_extensions import import_extension

@@ -34,6 +34,19 @@ if [ ! -x "$focus/bin/focus-validator" ]; then
   fi
 fi
 
+# One of another version than the others, beside them.
+wanted="$here/../python/requirements-duckdb.txt"
+folder="$venv/duckdb-postgres"
+if ! cmp -s "$wanted" "$folder/requirements.installed"; then
+  rm -rf "$folder"
+  if "$venv/bin/pip" install --quiet --disable-pip-version-check --target "$folder" -r "$wanted"; then
+    cp "$wanted" "$folder/requirements.installed"
+  else
+    echo "missing: the packages of tests/python/requirements-duckdb.txt could not be installed with pip" >&2
+    exit 1
+  fi
+fi
+
 # --- Rust -----------------------------------------------------------------------------------
 # A reader of Slack's messages, with dependencies of its own.
 if cargo build --quiet --locked --manifest-path "$here/../blockkit/Cargo.toml" \
