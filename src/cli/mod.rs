@@ -212,7 +212,9 @@ fn is_broken_pipe(error: &io::Error) -> bool {
 
 /// The store of a configuration, for reading, also beside a running daemon.
 fn open_store(config: &Config) -> Result<Store, Failure> {
-    Ok(Store::open_read_only(&config.store, daemon::tables(), config.cost.settle_days)?)
+    let store = Store::open_read_only(&config.store, daemon::tables(), config.cost.settle_days)?;
+    store.attribute(config.cost_ownership());
+    Ok(store)
 }
 
 /// Prints text, with a line break at its end.

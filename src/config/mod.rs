@@ -284,6 +284,20 @@ impl Config {
         slack.chain(email).chain(alertmanager).chain(webhooks).chain(sql)
     }
 
+    /// Whose a charge is: by the tags of resources, and by the bill's own.
+    pub fn cost_ownership(&self) -> Ownership {
+        let mut ownership = self.tags.clone();
+        for (keys, own) in [
+            (&mut ownership.team_tags, &self.cost.team_tag),
+            (&mut ownership.environment_tags, &self.cost.environment_tag),
+        ] {
+            if !keys.iter().any(|key| key.eq_ignore_ascii_case(own)) {
+                keys.insert(0, own.clone());
+            }
+        }
+        ownership
+    }
+
     /// Where the cost of each budget comes from, in their order.
     pub fn answers(&self) -> Vec<insights::budgets::Answer> {
         self.with_naming(|naming, config| {

@@ -299,6 +299,7 @@ impl Daemon {
         let health_clock = Arc::clone(&clock);
         let health = Arc::new(Health::new(move || health_clock()));
         let store = Store::open(&config.store, tables(), config.cost.settle_days)?;
+        store.attribute(config.cost_ownership());
         health.store_is_open();
         let now = clock();
         let month = Month::of(day_of(now));
@@ -432,6 +433,7 @@ impl Daemon {
                 }
                 self.reload_sql(old.sql.as_ref(), new.sql.as_ref());
                 self.snapshot().program = program(&watch.config, now);
+                self.store.attribute(watch.config.cost_ownership());
                 self.watch.store(Arc::new(watch));
                 *self.members.lock().await = None;
                 tracing::info!(configuration = %self.path.display(), "reloaded");

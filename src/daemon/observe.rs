@@ -6,6 +6,7 @@ use datafusion::arrow::array::RecordBatch;
 use jiff::Timestamp;
 
 use crate::model::time::{self, Month};
+use crate::model::usage::{IN_USE, InUse};
 use crate::model::{Day, Usd, Value};
 use crate::publishers::prometheus::snapshot::{
     Aggregate, BilledCost, Cost, CostCell, Inventory, ResourceCount, ResourceMetric, ServiceCost,
@@ -243,7 +244,7 @@ impl Observer<'_> {
             })
             .collect();
         let mut watched = Vec::new();
-        for question in UTILIZATIONS {
+        for question in IN_USE {
             self.utilization(question, days, savings, &mut watched).await?;
         }
         Ok(Inventory { counts, watched })
@@ -251,13 +252,14 @@ impl Observer<'_> {
 
     async fn utilization(
         &self,
-        question: &Question,
+        question: &InUse,
         days: u32,
         savings: &HashMap<String, Usd>,
         watched: &mut Vec<Watched>,
     ) -> Result<(), StoreError> {
-        let Question { kind, class, metric, ratio, shown_as, .. } = question;
-        let Some(service) = services::kind(kind).map(|kind| kind.service) else { return Ok(()) };
+        let InUse { kind, class, metric, ratio, .. } = question;
+        let service = question.service;
+        let Some(shown_as) = ResourceMetric::named(question.name) else { return Ok(()) };
         // The busiest part stands for the resource.
         let sql = format!(
             "with part as (
@@ -286,7 +288,7 @@ impl Observer<'_> {
             ]
             .into_iter()
             .filter_map(|(statistic, ratio)| {
-                Some(Utilization { metric: *shown_as, statistic, ratio: ratio? })
+                Some(Utilization { metric: shown_as, statistic, ratio: ratio? })
             });
             if !self.watched.contains(&(text(&row[0]), text(&row[1]), service.to_owned())) {
                 continue;
@@ -318,59 +320,3 @@ impl Observer<'_> {
         Ok(())
     }
 }
-
-/// A utilisation that is shown: of which kind, from which metric, as which share.
-struct Question {
-    kind: &'static str,
-    /// Column that says what the resource's price depends on.
-    class: &'static str,
-    metric: &'static str,
-    /// The share in use of an hour, from the columns of `usage`.
-    ratio: &'static str,
-    /// The share in use at the hour's peak.
-    peak: &'static str,
-    shown_as: ResourceMetric,
-}
-
-const UTILIZATIONS: &[Question] = &[
-    Question {
-        kind: "msk_clusters",
-        class: "instance_type",
-        metric: "cpu_percent",
-        ratio: "mean / 100",
-        peak: "max / 100",
-        shown_as: ResourceMetric::Cpu,
-    },
-    Question {
-        kind: "msk_clusters",
-        class: "instance_type",
-        metric: "disk_used_percent",
-        ratio: "max / 100",
-        peak: "max / 100",
-        shown_as: ResourceMetric::Storage,
-    },
-    Question {
-        kind: "emr_clusters",
-        class: "core_instance_type",
-        metric: "yarn_memory_available_percent",
-        ratio: "1 - mean / 100",
-        peak: "1 - min / 100",
-        shown_as: ResourceMetric::Memory,
-    },
-    Question {
-        kind: "rds_instances",
-        class: "instance_class",
-        metric: "cpu_percent",
-        ratio: "mean / 100",
-        peak: "max / 100",
-        shown_as: ResourceMetric::Cpu,
-    },
-    Question {
-        kind: "lambda_functions",
-        class: "architecture",
-        metric: "provisioned_utilization_ratio",
-        ratio: "mean",
-        peak: "max",
-        shown_as: ResourceMetric::Concurrency,
-    },
-];

@@ -6,6 +6,33 @@ use super::money::Usd;
 use super::table::{Column, Table, Type};
 use super::time::{Day, Month};
 
+/// The services whose cost has a label of its own, under Cost Explorer's names. EBS, NAT and
+/// transfer share `EC2 - Other`, which no service-level view can take apart: it stands with EC2.
+const AWS_SERVICES: &[(&str, &str)] = &[
+    ("Amazon Managed Streaming for Apache Kafka", "msk"),
+    ("Amazon Elastic MapReduce", "emr"),
+    ("AWS Lambda", "lambda"),
+    ("Amazon Relational Database Service", "rds"),
+    ("Amazon Simple Storage Service", "s3"),
+    ("Amazon Elastic Compute Cloud - Compute", "ec2"),
+    ("EC2 - Other", "ec2"),
+    ("Amazon Elastic Block Store", "ebs"),
+    ("AWS Data Transfer", "transfer"),
+    ("AmazonCloudWatch", "cloudwatch"),
+];
+
+/// The label value of a service as Cost Explorer names it: one of a closed set, so that a new AWS
+/// service never adds series.
+pub fn aws_service(billed_as: &str) -> &'static str {
+    AWS_SERVICES.iter().find(|(name, _)| *name == billed_as).map_or("other", |(_, label)| label)
+}
+
+/// The label itself, when it is one of the set.
+pub fn service_label(label: &str) -> Option<&'static str> {
+    let known = AWS_SERVICES.iter().map(|(_, known)| *known).chain(["other"]);
+    known.into_iter().find(|known| *known == label)
+}
+
 /// The table `cost`.
 ///
 /// Cost Explorer groups by two dimensions at most, so its rows come in *views*: marginals of one

@@ -17,6 +17,7 @@ pub mod secret;
 pub mod table;
 pub mod terraform;
 pub mod time;
+pub mod unit;
 pub mod usage;
 
 pub use alert::{Alert, Assessment};

@@ -124,6 +124,24 @@ impl Resource {
     }
 }
 
+/// What CloudWatch knows a resource by, from its ARN; any other id is that already.
+///
+/// A Kafka cluster's ARN ends with an identity that its name is without.
+pub fn name_in_arn(id: &str) -> &str {
+    let parts: Vec<&str> = id.splitn(6, ':').collect();
+    let ["arn", _, service, _, _, rest] = parts.as_slice() else { return id };
+    let (service, rest) = (*service, *rest);
+    if service == "kafka" {
+        return rest.split('/').nth(1).unwrap_or(rest);
+    }
+    // A function may be told with its version or alias.
+    let rest = match rest.strip_prefix("function:") {
+        Some(function) => function.split(':').next().unwrap_or(function),
+        None => rest,
+    };
+    rest.rsplit([':', '/']).next().unwrap_or(rest)
+}
+
 /// Which tags mean environment, team and owner, and how their values are written.
 ///
 /// Keys are tried in order and compared without case; values are trimmed, lowered and mapped
@@ -205,6 +223,21 @@ mod tests {
 
     fn tags(pairs: &[(&str, &str)]) -> Tags {
         Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn an_arn_holds_the_name_that_cloudwatch_knows() {
+        for (arn, name) in [
+            ("arn:aws:kafka:eu-west-1:111111111111:cluster/orders/1f-2", "orders"),
+            ("arn:aws:elasticmapreduce:eu-west-1:111111111111:cluster/j-1ABC", "j-1ABC"),
+            ("arn:aws:lambda:eu-west-1:111111111111:function:resize:PROD", "resize"),
+            ("arn:aws:rds:eu-west-1:111111111111:db:ledger", "ledger"),
+            ("arn:aws:s3:::raw-events", "raw-events"),
+            ("raw-events", "raw-events"),
+            ("arn:aws", "arn:aws"),
+        ] {
+            assert_eq!(name_in_arn(arn), name);
+        }
     }
 
     #[test]

@@ -39,6 +39,72 @@ pub fn usage_table() -> Table {
     }
 }
 
+/// A share in use: of which kind of resource, from which metric.
+#[derive(Debug, Clone, Copy)]
+pub struct InUse {
+    pub kind: &'static str,
+    pub service: &'static str,
+    /// Column of the kind that says what the resource's price depends on.
+    pub class: &'static str,
+    /// As in `usage.metric`.
+    pub metric: &'static str,
+    /// The share in use of an hour, in SQL over the columns of `usage`: from 0 to 1.
+    pub ratio: &'static str,
+    /// The share in use at the hour's peak.
+    pub peak: &'static str,
+    /// What is in use: `cpu`, `memory`, `storage`, `concurrency`.
+    pub name: &'static str,
+}
+
+/// What is shown of each kind.
+pub const IN_USE: &[InUse] = &[
+    InUse {
+        kind: "msk_clusters",
+        service: "msk",
+        class: "instance_type",
+        metric: "cpu_percent",
+        ratio: "mean / 100",
+        peak: "max / 100",
+        name: "cpu",
+    },
+    InUse {
+        kind: "msk_clusters",
+        service: "msk",
+        class: "instance_type",
+        metric: "disk_used_percent",
+        ratio: "max / 100",
+        peak: "max / 100",
+        name: "storage",
+    },
+    InUse {
+        kind: "emr_clusters",
+        service: "emr",
+        class: "core_instance_type",
+        metric: "yarn_memory_available_percent",
+        ratio: "1 - mean / 100",
+        peak: "1 - min / 100",
+        name: "memory",
+    },
+    InUse {
+        kind: "rds_instances",
+        service: "rds",
+        class: "instance_class",
+        metric: "cpu_percent",
+        ratio: "mean / 100",
+        peak: "max / 100",
+        name: "cpu",
+    },
+    InUse {
+        kind: "lambda_functions",
+        service: "lambda",
+        class: "architecture",
+        metric: "provisioned_utilization_ratio",
+        ratio: "mean",
+        peak: "max",
+        name: "concurrency",
+    },
+];
+
 /// How often a metric is read: a day of a service's metrics of one cadence is written as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cadence {

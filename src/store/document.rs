@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::state;
+use super::{state, views};
+use crate::model::unit::UNITS;
 use crate::model::{Table, Type};
 
 fn type_name(kind: Type) -> &'static str {
@@ -41,6 +42,23 @@ pub fn document_tables(lake: &[Table]) -> String {
     for table in state::tables() {
         section(&mut out, &table);
     }
+    out.push_str(
+        "\n## Ready views\n\n\
+         What most questions about cost are asked of. A filter on `time` is quick: only the files of \
+         those days are read.\n",
+    );
+    for table in views::tables().iter().chain([&views::change_table()]) {
+        section(&mut out, table);
+    }
+    out.push_str("\n### Units of `unit_costs`\n\n| unit | what it is |\n|---|---|\n");
+    for unit in UNITS {
+        let _ = writeln!(out, "| `{}` | {} |", unit.id, unit.doc);
+    }
+    out.push_str(
+        "\n### Functions\n\n\
+         `aws_service(service_name)`, `cost_environment(account, tags)`, `cost_team(tags)` and \
+         `resource_name(resource_id)` name what `cost` holds as the views do.\n",
+    );
     out
 }
 

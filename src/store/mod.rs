@@ -24,11 +24,13 @@ pub mod schema;
 pub mod state;
 #[cfg(test)]
 mod tests;
+mod views;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -43,7 +45,7 @@ pub use schema::Partition;
 pub use state::State;
 pub use writer::{BillView, Commit, Writer};
 
-use crate::model::Table;
+use crate::model::{Ownership, Table};
 
 /// The store of a folder. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct Store {
     pub state: State,
     directory: PathBuf,
     settle_days: i32,
+    /// Whose a charge is by its tags, for all clones.
+    ownership: Arc<ArcSwap<Ownership>>,
     /// Let go with the last clone.
     _lock: Option<Arc<lock::Lock>>,
 }
@@ -76,6 +80,7 @@ impl Store {
             lake: Lake::open(&lake, config, tables, false)?,
             directory: directory.clone(),
             settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
+            ownership: Arc::default(),
             _lock: Some(Arc::new(lock)),
         })
     }
@@ -100,8 +105,14 @@ impl Store {
             lake: Lake::open(&directory.join("lake"), config, tables, true)?,
             directory: directory.clone(),
             settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
+            ownership: Arc::default(),
             _lock: None,
         })
+    }
+
+    /// Says which tags of a charge mean its environment and its team, from now on and for all clones.
+    pub fn attribute(&self, ownership: Ownership) {
+        self.ownership.store(Arc::new(ownership));
     }
 
     /// Its folder.
@@ -126,7 +137,7 @@ impl Store {
         Ok(scratch)
     }
 
-    /// A session in which SQL sees every table of the lake and of the state.
+    /// A session in which SQL sees every table of the lake and of the state, and the ready views.
     ///
     /// # Errors
     ///
@@ -159,6 +170,7 @@ impl Store {
     ) -> Result<SessionContext, StoreError> {
         let context = self.lake.session_in(config, runtime, as_of).await?;
         state::register(&self.state, &context, self.settle_days, now, as_of.is_some())?;
+        views::register(&context, self.ownership.load_full(), now, as_of.is_some()).await?;
         Ok(context)
     }
 

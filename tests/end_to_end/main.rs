@@ -22,3 +22,4 @@ mod report;
 mod sql;
 mod support;
 mod terraform;
+mod views;

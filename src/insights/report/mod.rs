@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::bridge::{Bridge, bridge};
 use crate::model::Usd;
+use crate::model::cost::RUN_RATE_EXCLUDES as OUTSIDE_USE;
 use crate::model::time::{DayState, Month};
 
 pub use bill::{Change, changes, raw_records};
@@ -36,9 +37,6 @@ pub use model::{
 use bill::Reconciliation;
 use model::{column, month_column, word};
 use money::{Shown, ratio, share};
-
-/// Record types outside of what the platform uses: the views of run-rate cost leave them out.
-pub const OUTSIDE_USE: [&str; 4] = ["Credit", "Refund", "Tax", "Support"];
 
 /// Rows of a table before the others are summed up.
 const MOST_ROWS: usize = 10;

@@ -9,80 +9,27 @@ use super::model::{Section, SectionId, month_column, say, word};
 use super::money::ratio;
 use super::{Cell, ColumnKind, Context, LeafCost, Row, Table, column};
 use crate::model::Usd;
+use crate::model::cost::aws_service;
 use crate::model::time::Month;
+use crate::model::unit::{UNITS, Unit};
 
-/// A unit: what it costs and what it is counted in.
-struct Unit {
-    /// Key of its name.
-    key: &'static str,
-    /// Part of the service's name.
-    service: &'static str,
-    /// Whether the cost of a usage type belongs to it.
-    costs: fn(&str) -> bool,
-    /// Whether the quantity of a usage type counts.
-    counts: fn(&str) -> bool,
-    /// How many of the bill's units one of it has.
-    size: i64,
-}
-
-fn all(_: &str) -> bool {
-    true
-}
-
-/// Units of the services that centime watches. Usage types: AWS's billing usage type names, without
-/// their region prefix.
-const UNITS: &[Unit] = &[
-    Unit {
-        key: "unit_msk_broker_hour",
-        service: "Managed Streaming",
-        costs: |it| it.contains("Kafka.") && !it.contains("Storage"),
-        counts: |it| it.contains("Kafka.") && !it.contains("Storage"),
-        size: 1,
-    },
-    Unit {
-        key: "unit_msk_gb_month",
-        service: "Managed Streaming",
-        costs: |it| it.contains("Kafka.Storage"),
-        counts: |it| it.contains("Kafka.Storage"),
-        size: 1,
-    },
-    Unit {
-        key: "unit_lambda_million",
-        service: "Lambda",
-        costs: all,
-        counts: |it| it.contains("Request"),
-        size: 1_000_000,
-    },
-    Unit {
-        key: "unit_rds_hour",
-        service: "Relational Database",
-        costs: |it| it.contains("InstanceUsage") || it.contains("Multi-AZUsage"),
-        counts: |it| it.contains("InstanceUsage") || it.contains("Multi-AZUsage"),
-        size: 1,
-    },
-    Unit {
-        key: "unit_s3_tb_month",
-        service: "Simple Storage",
-        costs: |it| it.contains("TimedStorage"),
-        counts: |it| it.contains("TimedStorage"),
-        size: 1_000,
-    },
-    Unit {
-        key: "unit_s3_million",
-        service: "Simple Storage",
-        costs: |it| it.contains("Requests-"),
-        counts: |it| it.contains("Requests-"),
-        size: 1_000_000,
-    },
+/// The units that a report shows, with the keys of their names.
+const SHOWN: &[(&str, &str)] = &[
+    ("msk_broker_hour", "unit_msk_broker_hour"),
+    ("msk_gb_month_stored", "unit_msk_gb_month"),
+    ("lambda_million_invocations", "unit_lambda_million"),
+    ("rds_instance_hour", "unit_rds_hour"),
+    ("s3_tb_month", "unit_s3_tb_month"),
+    ("s3_million_requests", "unit_s3_million"),
 ];
 
 /// Cost and volume of a unit in a month.
 fn measured(leaves: &[LeafCost], unit: &Unit, month: Month) -> Option<(Usd, Decimal)> {
-    let of_service =
-        || leaves.iter().filter(|it| it.month == month && it.leaf.service.contains(unit.service));
+    let is_of_service = |it: &&LeafCost| aws_service(&it.leaf.service) == unit.service;
+    let of_service = || leaves.iter().filter(|it| it.month == month).filter(is_of_service);
     let cost: Usd =
-        of_service().filter(|it| (unit.costs)(&it.leaf.usage_type)).map(|it| it.cost).sum();
-    let counted: Vec<_> = of_service().filter(|it| (unit.counts)(&it.leaf.usage_type)).collect();
+        of_service().filter(|it| unit.costs(&it.leaf.usage_type)).map(|it| it.cost).sum();
+    let counted: Vec<_> = of_service().filter(|it| unit.counts(&it.leaf.usage_type)).collect();
     let mut units = counted.iter().filter_map(|it| it.quantity.as_ref().map(|q| q.unit.as_str()));
     let first = units.next()?;
     // Hours are never added to gigabytes.
@@ -102,7 +49,8 @@ pub(super) fn unit_costs(context: &Context<'_>) -> Section {
     let mut section = Section::new(SectionId::UnitCosts);
     let months = [context.month, context.before, context.before.previous()];
     let mut rows = Vec::new();
-    for unit in UNITS {
+    for (id, name) in SHOWN {
+        let Some(unit) = UNITS.iter().find(|unit| unit.id == *id) else { continue };
         let Some((_, volume)) = measured(&context.facts.leaves, unit, context.month) else {
             continue;
         };
@@ -118,7 +66,7 @@ pub(super) fn unit_costs(context: &Context<'_>) -> Section {
         let shown = prices.map(|it| it.map_or(Cell::Unknown, |it| Cell::UnitPrice(unit_price(it))));
         let [now, before, earlier] = shown;
         rows.push(Row::new(vec![
-            word(unit.key),
+            word(*name),
             now,
             before,
             earlier,

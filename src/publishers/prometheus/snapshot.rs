@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use crate::model::cost::{aws_service, service_label};
 use crate::model::finding::{FindingRecord, FindingStatus};
 use crate::model::incident::IncidentStatus;
 use crate::model::time::Span;
@@ -180,6 +181,20 @@ pub enum ResourceMetric {
 }
 
 impl ResourceMetric {
+    pub const ALL: [Self; 6] = [
+        Self::Cpu,
+        Self::Memory,
+        Self::Storage,
+        Self::Connections,
+        Self::Network,
+        Self::Concurrency,
+    ];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.as_str() == name)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -510,33 +525,6 @@ impl Histogram {
             },
         )
     }
-}
-
-/// The services whose cost has a label of its own, under Cost Explorer's names. EBS, NAT and
-/// transfer share `EC2 - Other`, which no service-level view can take apart: it stands with EC2.
-const AWS_SERVICES: &[(&str, &str)] = &[
-    ("Amazon Managed Streaming for Apache Kafka", "msk"),
-    ("Amazon Elastic MapReduce", "emr"),
-    ("AWS Lambda", "lambda"),
-    ("Amazon Relational Database Service", "rds"),
-    ("Amazon Simple Storage Service", "s3"),
-    ("Amazon Elastic Compute Cloud - Compute", "ec2"),
-    ("EC2 - Other", "ec2"),
-    ("Amazon Elastic Block Store", "ebs"),
-    ("AWS Data Transfer", "transfer"),
-    ("AmazonCloudWatch", "cloudwatch"),
-];
-
-/// The label value of a service as Cost Explorer names it: one of a closed set, so that a new AWS
-/// service never adds series.
-pub fn aws_service(billed_as: &str) -> &'static str {
-    AWS_SERVICES.iter().find(|(name, _)| *name == billed_as).map_or("other", |(_, label)| label)
-}
-
-/// The label itself, when it is one of the set.
-pub fn service_label(label: &str) -> Option<&'static str> {
-    let known = AWS_SERVICES.iter().map(|(_, known)| *known).chain(["other"]);
-    known.into_iter().find(|known| *known == label)
 }
 
 /// The label value of a `RECORD_TYPE` as Cost Explorer names it; a type that is not known is
