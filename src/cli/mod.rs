@@ -6,6 +6,7 @@ mod answer;
 mod budgets;
 mod check;
 mod collect;
+mod cost;
 mod demo;
 mod export;
 mod findings;
@@ -92,6 +93,7 @@ enum Command {
     Savings(savings::Arguments),
     Prices(prices::Arguments),
     Parity(parity::Arguments),
+    Cost(cost::Arguments),
     Budgets(budgets::Arguments),
     Forecast(forecast::Arguments),
     #[command(subcommand)]
@@ -155,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Savings(arguments) => savings::run(&arguments),
         Command::Prices(arguments) => prices::run(&arguments),
         Command::Parity(arguments) => parity::run(&arguments),
+        Command::Cost(arguments) => cost::run(&arguments),
         Command::Budgets(arguments) => budgets::run(&arguments),
         Command::Forecast(arguments) => forecast::run(&arguments),
         Command::Alerts(command) => alerts::run(&command),

@@ -11,6 +11,7 @@ pub mod alerts;
 pub mod books;
 pub mod budgets;
 pub mod commitments;
+pub mod cost;
 mod deliver;
 mod exports;
 mod judge;

@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod bridge;
 pub mod budgets;
 pub mod commitments;
+pub mod cost;
 pub mod forecast;
 pub mod ownership;
 pub mod parity;

@@ -129,6 +129,28 @@ fn views_hold_each_charge_once_whichever_source_its_month_has() {
         ));
         assert_eq!(usd(&sum[0]["usd"]), usd(&change[of]), "{of}");
     }
+
+    // The command says the same, and what the source of a month does not tell.
+    let window = format!("{a}..{b}");
+    let said = centime.json(&["cost", "--from", &c, "--to", &d, "--against", &window, "--json"]);
+    assert_eq!(usd(&said["total"]["cost_usd"]), usd(&change["after"]));
+    assert_eq!(usd(&said["total"]["before_usd"]), usd(&change["before"]));
+    assert!(said["drivers"].as_array().unwrap().len() > 1, "{said}");
+    let said = centime.json(&[
+        "cost",
+        "--from",
+        &d,
+        "--by",
+        "env,resource",
+        "--against",
+        &d[..7],
+        "--json",
+    ]);
+    assert!(said["rows"].as_array().unwrap().len() > 50, "{said}");
+    let refused = centime.run(&["cost", "--from", &a, "--to", &b, "--by", "env,team"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("does not tell cost by env and team"), "{told}");
     let wrong = centime.run(&["query", "select * from cost_change('2026-01-01')"]);
     assert_eq!(wrong.status.code(), Some(2));
     let told = String::from_utf8_lossy(&wrong.stderr).into_owned();

@@ -6,7 +6,7 @@
 mod bill;
 mod facts;
 mod model;
-mod money;
+pub(super) mod money;
 mod quality;
 mod savings;
 mod spend;

@@ -109,7 +109,8 @@ pub(super) fn sql(periods: [(Day, Day); 2]) -> String {
     // Doubles are exact enough for effects; what they leave over is in the price.
     format!(
         "with leaf as (select service_name, sku_meter, min(consumed_unit) as unit, \
-           min(consumed_unit) = max(consumed_unit) as is_one, \
+           min(consumed_unit) = max(consumed_unit) and count(case when consumed_unit is null and \
+             x_view <> 'charge' then 1 end) = 0 as is_one, \
            sum(case when {within_from} then cast(consumed_quantity as decimal(38, 9)) end) as q0, \
            sum(case when {within_to} then cast(consumed_quantity as decimal(38, 9)) end) as q1, \
            coalesce(sum(case when {within_from} then effective_cost end), 0) as c0, \
