@@ -18,7 +18,7 @@ fn folder() -> std::path::PathBuf {
 }
 
 /// Every dashboard by its file's name, in order.
-fn dashboards() -> BTreeMap<String, Value> {
+pub fn dashboards() -> BTreeMap<String, Value> {
     let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     files
         .filter(|path| path.extension().is_some_and(|it| it == "json"))
@@ -31,15 +31,22 @@ fn dashboards() -> BTreeMap<String, Value> {
 }
 
 /// Panels that show something: rows only part them.
-fn panels(board: &Value) -> impl Iterator<Item = &Value> {
+pub fn panels(board: &Value) -> impl Iterator<Item = &Value> {
     board["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row")
 }
 
+/// Its queries of Prometheus.
 fn queries(panel: &Value) -> impl Iterator<Item = &str> {
-    panel["targets"].as_array().unwrap().iter().map(|target| target["expr"].as_str().unwrap())
+    panel["targets"].as_array().unwrap().iter().filter_map(|target| target["expr"].as_str())
 }
 
-fn text(value: &Value) -> &str {
+/// Its queries of centime's SQL endpoint, with their format.
+pub fn sql(panel: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let targets = panel["targets"].as_array().unwrap().iter();
+    targets.filter_map(|target| Some((target["rawSql"].as_str()?, target["format"].as_str()?)))
+}
+
+pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
@@ -233,10 +240,12 @@ fn every_panel_says_its_question_and_its_unit() {
             if text(&defaults["noValue"]).is_empty() {
                 refuse("does not say what an empty panel means");
             }
-            if panel["datasource"]["uid"] != "${datasource}" {
+            let uid = if sql(panel).next().is_some() { "${sql}" } else { "${datasource}" };
+            let targets = panel["targets"].as_array().unwrap().iter();
+            if targets.chain([panel]).any(|it| it["datasource"]["uid"] != uid) {
                 refuse("names a data source instead of the variable");
             }
-            if queries(panel).next().is_none() {
+            if queries(panel).next().is_none() && sql(panel).next().is_none() {
                 refuse("asks nothing");
             }
         }
@@ -258,9 +267,15 @@ fn dashboards_can_be_provisioned_beside_each_other() {
         assert_eq!(board["tags"][0], "centime", "{name}");
         assert_eq!(board["links"][0]["tags"][0], "centime", "{name} leads to the others");
         let variables = board["templating"]["list"].as_array().unwrap();
-        assert_eq!(variables[0]["name"], "datasource", "{name}");
-        for variable in &variables[1..] {
+        assert_eq!(variables[0]["type"], "datasource", "{name}");
+        for variable in variables.iter().filter(|it| it["type"] == "query") {
             assert_eq!(variable["refresh"], 2, "{name}: read anew when the time range changes");
+        }
+        // What a panel chooses by stands among the variables.
+        let names: BTreeSet<&str> = variables.iter().map(|it| text(&it["name"])).collect();
+        for panel in panels(&board) {
+            let uid = text(&panel["datasource"]["uid"]).trim_matches(['$', '{', '}']);
+            assert!(names.contains(uid), "{name}: there is no variable {uid}");
         }
         let mut panel_ids = BTreeSet::new();
         let mut places: Vec<[i64; 4]> = Vec::new();
@@ -276,7 +291,7 @@ fn dashboards_can_be_provisioned_beside_each_other() {
             places.push([x, y, w, h]);
         }
     }
-    assert!(ids.len() >= 6);
+    assert!(ids.len() >= 7);
 }
 
 #[test]
@@ -293,13 +308,14 @@ fn document() -> String {
         "# Dashboards\n\n\
          Generated from `dashboards/*.json`; a test compares it, and `CENTIME_UPDATE=1 cargo test \
          --test end_to_end dashboards_page` writes it anew.\n\n\
-         They are Grafana dashboards for the Prometheus that scrapes centime. They lead to each other \
-         by a menu, ask for the data source, and hold no id of any installation. Load them by hand, or \
+         They are Grafana dashboards for the Prometheus that scrapes centime, and for its SQL endpoint: \
+         the present is asked of the one, history of the other. They lead to each other by a menu, ask \
+         for the data sources, and hold no id of any installation. Load them by hand, or \
          with [provisioning](../dashboards/provisioning); [compose.yaml](../dashboards/compose.yaml) \
          brings a Prometheus, an Alertmanager and a Grafana that have them already. Days are UTC days, \
          and a panel without data says what that means.\n\n\
-         Prometheus knows the present and what it has scraped. For a bill of any past period ask \
-         `centime query`.\n",
+         Prometheus knows the present and what it has scraped. Panels marked *SQL* ask the lake, for any \
+         past period; without the endpoint they stay empty, and the others work.\n",
     );
     for (name, board) in dashboards() {
         let _ = write!(
@@ -308,8 +324,11 @@ fn document() -> String {
             text(&board["title"]),
             text(&board["description"])
         );
-        let variables: Vec<&str> = board["templating"]["list"].as_array().unwrap()[1..]
+        let variables: Vec<&str> = board["templating"]["list"]
+            .as_array()
+            .unwrap()
             .iter()
+            .filter(|variable| variable["type"] != "datasource")
             .map(|variable| text(&variable["label"]))
             .collect();
         if !variables.is_empty() {
@@ -336,7 +355,8 @@ fn document() -> String {
                 other => other,
             };
             let description = text(&panel["description"]).replace('|', "\\|");
-            let _ = writeln!(page, "| {} | {kind} | {description} |", text(&panel["title"]));
+            let from = if sql(panel).next().is_some() { ", SQL" } else { "" };
+            let _ = writeln!(page, "| {} | {kind}{from} | {description} |", text(&panel["title"]));
         }
     }
     page

@@ -17,6 +17,7 @@ mod daemon;
 mod dashboards;
 mod exports;
 mod months;
+mod panels;
 mod prices;
 mod report;
 mod sql;
