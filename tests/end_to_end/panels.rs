@@ -97,7 +97,7 @@ fn every_sql_of_a_dashboard_finds_rows_as_grafana_asks_it() {
         let mut settings = SessionConfig::new();
         settings.options_mut().execution.time_zone = Some("UTC".to_owned());
         settings.options_mut().sql_parser.parse_float_as_decimal = true;
-        let now = jiff::Timestamp::now();
+        let now = (centime::daemon::system_clock())();
         let session = store.session_with(settings, now, None).await.unwrap();
         for (name, board) in dashboards() {
             // What is chosen at first, and all there is where a query tells it. A service has a row
