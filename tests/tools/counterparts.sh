@@ -27,7 +27,12 @@ fi
 focus="$home/focus"
 if [ ! -x "$focus/bin/focus-validator" ]; then
   rm -rf "$focus"
-  if ! { python3.12 -m venv "$focus" && "$focus/bin/pip" install --quiet --disable-pip-version-check \
+  # On the path, or where pyenv keeps what is not.
+  python312=python3.12
+  for python in "$HOME"/.pyenv/versions/3.12.*/bin/python; do
+    [ -x "$python" ] && python312="$python"
+  done
+  if ! { "$python312" -m venv "$focus" && "$focus/bin/pip" install --quiet --disable-pip-version-check \
       'focus-validator==2.2.1' 'pyarrow<22'; } >"$home/focus.log" 2>&1; then
     rm -rf "$focus"
     echo "not here: FOCUS's validator (it needs python3.12); its test will say that it was not run"
