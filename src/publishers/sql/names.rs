@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Select, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
+    Expr, Ident, OrderByKind, Select, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
 };
 use postgres_types::Type;
 
@@ -20,6 +20,7 @@ pub(super) fn shown(name: &str) -> &str {
 
 /// Gives every unnamed expression of every `SELECT` in a statement PostgreSQL's name for it.
 pub(super) fn give(statement: &mut Statement) {
+    set_apart(statement);
     struct Give;
     impl VisitorMut for Give {
         type Break = ();
@@ -30,6 +31,26 @@ pub(super) fn give(statement: &mut Statement) {
         }
     }
     let _ = statement.visit(&mut Give);
+}
+
+/// A column's cast that is ordered by the column itself, `SELECT c.oid::text … ORDER BY c.oid`: under
+/// one name the engine could not tell them apart.
+fn set_apart(statement: &mut Statement) {
+    let Statement::Query(query) = statement else { return };
+    let Some(order) = &query.order_by else { return };
+    let OrderByKind::Expressions(order) = &order.kind else { return };
+    let ordered: Vec<String> = order.iter().map(|it| it.expr.to_string()).collect();
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr @ Expr::Cast { .. }) = item else { continue };
+        let name = name_of(expr);
+        if ordered.contains(&name) {
+            continue;
+        }
+        let alias = Ident::with_quote('"', format!("{name}{MARK}1"));
+        let expr = std::mem::replace(expr, Expr::value(placeholder()));
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
 }
 
 fn name_items(items: &mut [SelectItem]) {
@@ -244,6 +265,14 @@ mod tests {
         assert_eq!(
             named("SELECT NULL, NULL, a AS x, b AS x"),
             "SELECT NULL AS \"?column?\", NULL AS \"?column?#2\", a AS x, b AS \"x#2\""
+        );
+        assert_eq!(
+            named("SELECT c.oid::text FROM c ORDER BY c.oid"),
+            "SELECT c.oid::TEXT AS \"oid#1\" FROM c ORDER BY c.oid"
+        );
+        assert_eq!(
+            named("SELECT c.oid::text FROM c ORDER BY oid"),
+            "SELECT c.oid::TEXT AS \"oid\" FROM c ORDER BY oid"
         );
         assert_eq!(shown("time\u{1}3"), "time");
         assert_eq!(shown("time"), "time");
