@@ -15,6 +15,7 @@ use crate::publishers::prometheus::history;
 
 /// Write the ledger for other tools
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example: centime export focus --month 2026-02 --output 2026-02.parquet")]
 pub enum Command {
     Focus(Focus),
     Openmetrics(OpenMetrics),
