@@ -174,7 +174,7 @@ fn of_psql(endpoint: &Endpoint) -> Vec<String> {
         ("\\d cost", " billed_cost         | numeric(38,12) |"),
         ("\\d+ findings", " opened_at         | timestamp with time zone |"),
         ("\\dt+ cost", "Always choose one `x_view`"),
-        ("\\dv", "Did not find any relations."),
+        ("\\dv", " public | cost_days        | view | centime"),
         ("\\dn", " public | centime"),
         ("\\l", " centime | centime | UTF8"),
         ("\\du", " ops       |"),
