@@ -2,6 +2,7 @@
 //! error what went wrong, and end with an honest code.
 
 mod alerts;
+mod allocation;
 mod answer;
 mod budgets;
 mod check;
@@ -91,6 +92,7 @@ enum Command {
     Check(check::Arguments),
     Findings(findings::Arguments),
     Savings(savings::Arguments),
+    Allocation(allocation::Arguments),
     Prices(prices::Arguments),
     Parity(parity::Arguments),
     Cost(cost::Arguments),
@@ -155,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Findings(arguments) => findings::run(&arguments),
         Command::Savings(arguments) => savings::run(&arguments),
+        Command::Allocation(arguments) => allocation::run(&arguments),
         Command::Prices(arguments) => prices::run(&arguments),
         Command::Parity(arguments) => parity::run(&arguments),
         Command::Cost(arguments) => cost::run(&arguments),

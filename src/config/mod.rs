@@ -29,6 +29,7 @@ pub struct Config {
     pub commitments: sources::commitments::Config,
     pub second_opinion: sources::second_opinion::Config,
     pub exports: sources::data_exports::Config,
+    pub allocation: insights::allocation::Config,
     pub budgets: insights::budgets::Config,
     pub schedule: daemon::schedule::Config,
     pub store: store::Config,
@@ -116,6 +117,7 @@ impl Config {
         let second_opinion =
             fields.or("second_opinion", sources::second_opinion::Config::default(), reader);
         let exports = fields.or("exports", sources::data_exports::Config::default(), reader);
+        let allocation = fields.or("allocation", insights::allocation::Config::default(), reader);
         let budgets = fields.or("budgets", insights::budgets::Config::default(), reader);
         let schedule = fields.or("schedule", daemon::schedule::Config::default(), reader);
         let store = fields.or("store", store::Config::default(), reader);
@@ -192,6 +194,7 @@ impl Config {
             commitments,
             second_opinion,
             exports,
+            allocation,
             budgets,
             schedule,
             store,
@@ -336,7 +339,7 @@ impl Config {
     pub fn settings() -> BTreeSet<String> {
         // Settings of what may be left out are asked for where it stands.
         let text = "{ aws: { accounts: [{}], billing_account: {}, retry: {}, timeouts: {} }, \
-                    cost: {}, usage: {}, rules: { exclusions: [{}] }, prices: {}, commitments: {}, second_opinion: {}, terraform: { states: [{}] }, exports: [{}], budgets: { list: [{}] }, schedule: {}, store: {}, \
+                    cost: {}, usage: {}, rules: { exclusions: [{}] }, prices: {}, commitments: {}, second_opinion: {}, terraform: { states: [{}] }, exports: [{}], allocation: { rules: [{}], shared: [{}] }, budgets: { list: [{}] }, schedule: {}, store: {}, \
                     prometheus: {}, web: {}, sql: { users: [{}], tls: {} }, \
                     alerts: { quiet_hours: {}, routes: [{}], known_events: [{}] }, slack: {}, \
                     email: {}, alertmanager: {}, webhooks: [{}], report: { s3: {} } }";

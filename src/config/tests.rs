@@ -6,10 +6,15 @@ use crate::yaml::Content;
 const EXAMPLE: &str = include_str!("../../centime.example.yaml");
 
 /// Settings whose keys the operator chooses.
-const FREE_KEYS: [&str; 9] = [
+const FREE_KEYS: [&str; 14] = [
     "aws.limits",
     "tags.environment_aliases",
     "rules.exclusions[].tags",
+    "allocation.rules[].tags",
+    "allocation.rules[].cost_categories",
+    "allocation.shared[].tags",
+    "allocation.shared[].cost_categories",
+    "allocation.shared[].percent",
     "budgets.list[].months",
     "budgets.list[].tags",
     "slack.channels",
@@ -106,6 +111,7 @@ fn the_example_holds_the_defaults() {
         assert_eq!(config.rules, insights::rules::Config::default());
         assert_eq!(config.terraform, sources::terraform::Config::default());
         assert_eq!(config.exports, sources::data_exports::Config::default());
+        assert_eq!(config.allocation, insights::allocation::Config::default());
         assert_eq!(config.budgets, insights::budgets::Config::default());
         assert_eq!(config.schedule, daemon::schedule::Config::default());
         assert_eq!(config.store, store::Config::default());
@@ -188,6 +194,8 @@ fn described() -> BTreeMap<String, (String, String)> {
             | "alerts.routes"
             | "alerts.known_events"
             | "rules.exclusions"
+            | "allocation.rules"
+            | "allocation.shared"
             | "sql.users"
             | "webhooks" => format!("{parent}[].{name}"),
             parent => format!("{parent}.{name}"),

@@ -8,6 +8,7 @@
 //! written ends a cycle.
 
 pub mod alerts;
+pub mod allocation;
 pub mod books;
 pub mod budgets;
 pub mod commitments;
@@ -388,6 +389,7 @@ impl Daemon {
             sources.extend(self.read_aws_budgets(&watch).await?);
             self.keep_requests()?;
             self.reconcile(&watch).await?;
+            self.allocate(&watch).await?;
             self.judge_budgets(&watch).await?;
             self.measure_changes(&watch).await?;
         }

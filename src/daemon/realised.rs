@@ -291,6 +291,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_measured_change_is_kept_and_told_by_sql_and_metrics() {
+        let lines: Vec<Line> = days(date(2026, 2, 1), date(2026, 2, 28))
+            .map(|day| (day, "orders", "{}", "Usage", if day <= CHANGED { "10" } else { "6" }))
+            .collect();
+        let (directory, store, now) = store(&lines).await;
+        let ended: Timestamp = "2026-02-15T09:00Z".parse().unwrap();
+        let change = record().resolution.unwrap();
+        store
+            .state
+            .transaction(|tx| {
+                let finding = Finding { monthly_saving: Some(usd("121.67")), ..record().finding };
+                tx.apply_findings("2026-02-01T09:00Z".parse().unwrap(), vec![finding], |_| true)?;
+                tx.apply_findings(ended, Vec::new(), |_| true)?;
+                tx.explain_finding(&record().finding.id, &change)
+            })
+            .unwrap();
+        drop(store);
+        let text = format!(
+            "aws: {{ accounts: [{{ id: '{ACCOUNT}' }}], regions: [eu-west-1] }}\n\
+             store: {{ directory: '{}' }}\n",
+            directory.path().display()
+        );
+        let config = Config::parse("centime.yaml", &text).unwrap();
+        let clock = std::sync::Arc::new(move || now);
+        let daemon = Daemon::open("centime.yaml".into(), config, clock, |_| {}).await.unwrap();
+        daemon.measure_changes(&daemon.watch()).await.unwrap();
+        daemon.measure_changes(&daemon.watch()).await.unwrap();
+        let sql = "select count(*), sum(saved_usd) from realized_savings";
+        let found = daemon.store.query(sql, now, None).await.unwrap();
+        let told: Vec<_> = rows(&found).collect();
+        assert_eq!(told, [vec![Value::Int(13), Value::Money(usd("52"))]]);
+        let realised = daemon.store.state.realised().unwrap();
+        let of_march = by_rule(&realised, "2026-02-28T09:00Z".parse().unwrap());
+        assert_eq!(of_march[0].month_to_date, usd("52"));
+        // 121.67 a month is 4 dollars a day.
+        assert!(of_march[0].ratio.is_some_and(|ratio| (ratio - 1.0).abs() < 1e-3));
+    }
+
+    fn usd(text: &str) -> Usd {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
     async fn a_resource_without_a_line_is_not_measured() {
         assert_eq!(state(&[(CHANGED, "ledger", "{}", "Usage", "1")]).await, State::NoCost);
     }

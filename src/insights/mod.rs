@@ -2,6 +2,7 @@
 //! without a clock.
 
 pub mod alerts;
+pub mod allocation;
 pub mod bridge;
 pub mod budgets;
 pub mod commitments;

@@ -9,6 +9,7 @@ pub mod incident;
 pub mod money;
 pub mod names;
 pub mod opinion;
+pub mod pattern;
 pub mod price;
 pub mod realised;
 pub mod request;

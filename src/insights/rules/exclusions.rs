@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::Day;
 use crate::model::finding::Finding;
+use crate::model::pattern::matches;
 use crate::yaml::{Content, Fields, Node, Read, Reader};
 
 /// Tag of a resource that is left alone: ids of rules, with commas between, or `all`.
@@ -64,27 +65,6 @@ pub fn reason(
         let holds = |it: &&Exclusion| it.holds(finding, tags, today);
         exclusions.iter().find(holds).map(|it| it.reason.clone())
     })
-}
-
-/// Whether a text is what a pattern says; a star stands for anything.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(first) = parts.next() else { return text.is_empty() };
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    true
 }
 
 impl Read for Exclusion {

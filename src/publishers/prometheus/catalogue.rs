@@ -85,6 +85,12 @@ metrics! {
             "Cost of the previous UTC month up to the same number of settled days as the current month.";
         MONTH_TO_DATE_BILLED: Gauge "centime_month_to_date_billed_usd" ["account", "record_type"]
             "Invoice view of the current UTC month: unblended (net when discounted), every record type, all days read.";
+        ALLOCATED: Gauge "centime_allocated_month_to_date_cost_usd" ["cost_team"]
+            "Run-rate cost of the current UTC month by the team that pays, shared costs included; with the unallocated family it sums to all of it.";
+        UNALLOCATED: Gauge "centime_unallocated_month_to_date_cost_usd" ["reason"]
+            "Run-rate cost of the current UTC month that nobody pays: untagged, invalid_value, untaggable, shared_unsplit.";
+        ALLOCATION_COVERAGE: Gauge "centime_allocation_coverage_ratio" []
+            "Allocated divided by all run-rate cost of the current UTC month; absent without any.";
         SETTLED_DAY_TIMESTAMP: Gauge "centime_settled_day_timestamp_seconds" []
             "Start (00:00 UTC) of the newest settled day.";
         MONTH_ELAPSED: Gauge "centime_month_elapsed_ratio" []

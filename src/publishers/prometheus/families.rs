@@ -173,6 +173,19 @@ fn cost<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>
             })
             .collect(),
     );
+    if let Some(allocation) = &snapshot.allocation {
+        let teams = allocation.teams.iter();
+        families.usd(
+            metrics::ALLOCATED,
+            teams.map(|(team, usd)| (vec![fold.value("cost_team", team)], *usd)).collect(),
+        );
+        let reasons = allocation.unallocated.iter();
+        families.usd(
+            metrics::UNALLOCATED,
+            reasons.map(|(reason, usd)| (vec![(*reason).into()], *usd)).collect(),
+        );
+        families.single(metrics::ALLOCATION_COVERAGE, allocation.coverage);
+    }
     families.single(metrics::SETTLED_DAY_TIMESTAMP, cost.settled_day.map(day_seconds));
     families.single(
         metrics::MONTH_ELAPSED,

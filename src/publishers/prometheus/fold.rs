@@ -111,6 +111,12 @@ impl<'a> Fold<'a> {
             add("rule", rule, Usd::ZERO);
         }
 
+        for it in &findings.realized {
+            add("rule", &it.rule, Usd::ZERO);
+        }
+        for (team, usd) in snapshot.allocation.iter().flat_map(|it| &it.teams) {
+            add("cost_team", team, *usd);
+        }
         for budget in &snapshot.budgets {
             add("cost_env", &budget.cost_env, budget.limit);
             add("cost_team", &budget.cost_team, budget.limit);

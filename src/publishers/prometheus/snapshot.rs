@@ -20,6 +20,8 @@ use crate::model::{Day, Finding, Usd};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     pub cost: Cost,
+    /// Of the month so far; `None` before it was computed.
+    pub allocation: Option<Allocated>,
     pub budgets: Vec<Budget>,
     pub forecast: MonthForecast,
     pub inventory: Inventory,
@@ -30,6 +32,17 @@ pub struct Snapshot {
     pub reports: Reports,
     pub store: Store,
     pub program: Program,
+}
+
+/// Who pays for the month so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Allocated {
+    /// By team, shared costs included.
+    pub teams: BTreeMap<String, Usd>,
+    /// By the reason why nobody pays.
+    pub unallocated: BTreeMap<&'static str, Usd>,
+    /// Allocated of all; `None` when there is nothing to allocate.
+    pub coverage: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -69,6 +69,11 @@ pub(super) fn full() -> Snapshot {
             restated: Some(Restated { up: usd("1.25"), down: Usd::ZERO }),
             unreconciled: Some(Usd::ZERO),
         },
+        allocation: Some(Allocated {
+            teams: [("risk".to_owned(), usd("120.5"))].into(),
+            unallocated: [("untagged", usd("9.5"))].into(),
+            coverage: Some(0.93),
+        }),
         budgets: vec![Budget {
             name: "msk-prod".into(),
             cost_team: "data".into(),

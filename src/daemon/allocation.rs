@@ -1,0 +1,140 @@
+//! Charges as allocation looks at them, from the lake; and what the metrics say of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::budgets::text as literal;
+use super::observe::rows;
+use super::{Daemon, Watch};
+use crate::config::Config;
+use crate::insights::allocation::{Allocation, Charge, allocate};
+use crate::model::cost::{CHARGE, RUN_RATE_EXCLUDES, TEAM};
+use crate::model::time::day_of;
+use crate::model::{Day, Month, Value};
+use crate::store::{Store, StoreError};
+
+/// A month, allocated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Allocated {
+    pub allocation: Allocation,
+    /// The bill tells accounts and resources; without, rules can claim by service and by the team's tag
+    /// only.
+    pub is_by_resource: bool,
+}
+
+/// Who pays for the run-rate cost of a month; with `rules_of`, by the rules of that day.
+///
+/// # Errors
+///
+/// When the lake cannot be read.
+pub async fn allocated(
+    store: &Store,
+    config: &Config,
+    month: Month,
+    rules_of: Option<Day>,
+    now: Timestamp,
+) -> Result<Allocated, StoreError> {
+    // Days matter only where a rule begins or ends within the month.
+    let rules = config.allocation.rules.iter().map(|rule| &rule.matcher);
+    let matchers = rules.chain(config.allocation.shared.iter().map(|pool| &pool.matcher));
+    let is_dated = rules_of.is_none()
+        && matchers.flat_map(|it| [it.from, it.until]).flatten().any(|day| Month::of(day) == month);
+    let day = if is_dated { "charge_period_start" } else { "min(charge_period_start)" };
+    let by_day = if is_dated { ", charge_period_start" } else { "" };
+    let excluded: Vec<String> = RUN_RATE_EXCLUDES.iter().map(|kind| literal(kind)).collect();
+    let sql = format!(
+        "select {day}, sub_account_id, service_name, resource_id, tags, x_cost_categories, \
+         sum(effective_cost) from cost where x_view = '{CHARGE}' and x_billing_month = '{month}' and \
+         x_record_type not in ({}) group by sub_account_id, service_name, resource_id, tags, \
+         x_cost_categories{by_day}",
+        excluded.join(", ")
+    );
+    let mut charges: Vec<Charge> =
+        rows(&store.query(&sql, now, None).await?).filter_map(|row| charge(&row)).collect();
+    let is_by_resource = !charges.is_empty();
+    if !is_by_resource {
+        let sql = format!(
+            "select min(charge_period_start), service_name, x_tag_value, sum(effective_cost) from \
+             cost where x_view = '{TEAM}' and x_billing_month = '{month}' group by 2, 3"
+        );
+        let found = store.query(&sql, now, None).await?;
+        charges.extend(rows(&found).filter_map(|row| tagged(&row, &config.cost.team_tag)));
+    }
+    let mut team_tags = config.tags.team_tags.clone();
+    team_tags.insert(0, config.cost.team_tag.clone());
+    let allocation = allocate(charges, &config.allocation, &team_tags, rules_of);
+    Ok(Allocated { allocation, is_by_resource })
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn object(value: &Value) -> BTreeMap<String, String> {
+    match value {
+        Value::Text(json) => serde_json::from_str(json).unwrap_or_default(),
+        _ => BTreeMap::new(),
+    }
+}
+
+/// A row of the bill by resource.
+fn charge(row: &[Value]) -> Option<Charge> {
+    let [Value::Day(day), account, service, resource, tags, categories, Value::Money(cost)] = row
+    else {
+        return None;
+    };
+    Some(Charge {
+        day: *day,
+        account: text(account),
+        service: text(service),
+        resource: text(resource),
+        tags: object(tags),
+        cost_categories: object(categories),
+        cost: *cost,
+    })
+}
+
+/// A row of Cost Explorer's view by team: it tells neither accounts nor resources.
+fn tagged(row: &[Value], key: &str) -> Option<Charge> {
+    let [Value::Day(day), service, value, Value::Money(cost)] = row else { return None };
+    let tags = text(value).filter(|value| !value.is_empty()).map(|value| (key.to_owned(), value));
+    Some(Charge {
+        day: *day,
+        service: text(service),
+        // What it is charged for is not told; that it could carry a tag is taken for granted.
+        resource: Some("unknown".to_owned()),
+        tags: tags.into_iter().collect(),
+        cost: *cost,
+        ..Charge::default()
+    })
+}
+
+impl Daemon {
+    /// Allocates the month so far, for the metrics.
+    pub(super) async fn allocate(&self, watch: &Watch) -> Result<(), StoreError> {
+        let now = self.now();
+        let month = Month::of(day_of(now));
+        let Allocated { allocation, .. } =
+            allocated(&self.store, &watch.config, month, None, now).await?;
+        self.snapshot().allocation = Some(crate::publishers::prometheus::snapshot::Allocated {
+            teams: allocation
+                .teams
+                .iter()
+                .map(|(team, share)| (team.clone(), share.direct + share.shared))
+                .collect(),
+            unallocated: allocation
+                .unallocated
+                .iter()
+                .map(|(reason, usd)| (reason.as_str(), *usd))
+                .collect(),
+            coverage: allocation
+                .coverage()
+                .and_then(|it| rust_decimal::prelude::ToPrimitive::to_f64(&it)),
+        });
+        Ok(())
+    }
+}
