@@ -202,7 +202,7 @@ fn centime(folder: &Path, export: &Path) -> Measured {
     }
     let _ = child.kill();
     let _ = child.wait();
-    measured.expect("the export is read")
+    measured.unwrap()
 }
 
 fn duckdb(folder: &Path, export: &Path) -> Option<Measured> {
