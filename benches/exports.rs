@@ -181,7 +181,10 @@ fn centime(folder: &Path, export: &Path) -> Measured {
     let mut before = 0.0;
     let mut measured = None;
     for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
-        let Ok(entry) = serde_json::from_str::<Value>(&line) else { continue };
+        let Ok(entry) = serde_json::from_str::<Value>(&line) else {
+            println!("{line}");
+            continue;
+        };
         let fields = &entry["fields"];
         match fields["source"].as_str() {
             Some("data_export") if fields["message"] == "read" => {
