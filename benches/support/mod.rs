@@ -65,7 +65,11 @@ impl Sandbox {
              cost:\n  views: [account_service]\n  history_months: 1\n\
              store:\n  directory: data\nweb:\n  listen: 127.0.0.1:0\nlog:\n  format: json\n",
             // No cap keeps what is measured from being read.
-            centime::sandbox::configuration().replacen("aws:\n", "aws:\n  monthly_cap: 100000\n", 1),
+            centime::sandbox::configuration().replacen(
+                "aws:\n",
+                "aws:\n  monthly_cap: 100000\n",
+                1
+            ),
         );
         fs::write(&path, yaml).unwrap();
         let mut command = Command::new(CENTIME);
