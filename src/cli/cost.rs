@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+use super::query::Format;
 use super::{ConfigPath, End, Failure, Misuse, block_on, now, open_store, print, print_json};
 use crate::daemon::cost::{Asked, CostError, answer};
 use crate::insights::cost::{Bucket, Dimension, Metric, Question, Window, text};
@@ -54,13 +55,6 @@ pub struct Arguments {
     /// Print JSON: the same as --format json
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-    Csv,
 }
 
 /// Which cost is meant.

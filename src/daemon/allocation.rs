@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::budgets::text as literal;
-use super::observe::rows;
+use super::observe::{rows, some_text};
 use super::{Daemon, Watch};
 use crate::config::Config;
 use crate::insights::allocation::{Allocation, Charge, allocate};
 use crate::model::cost::{CHARGE, RUN_RATE_EXCLUDES, TEAM};
+use crate::model::table::literal;
 use crate::model::time::day_of;
 use crate::model::{Day, Month, Value};
 use crate::store::{Store, StoreError};
@@ -67,13 +67,6 @@ pub async fn allocated(
     Ok(Allocated { allocation, is_by_resource })
 }
 
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
 fn object(value: &Value) -> BTreeMap<String, String> {
     match value {
         Value::Text(json) => serde_json::from_str(json).unwrap_or_default(),
@@ -89,9 +82,9 @@ fn charge(row: &[Value]) -> Option<Charge> {
     };
     Some(Charge {
         day: *day,
-        account: text(account),
-        service: text(service),
-        resource: text(resource),
+        account: some_text(account),
+        service: some_text(service),
+        resource: some_text(resource),
         tags: object(tags),
         cost_categories: object(categories),
         cost: *cost,
@@ -101,10 +94,11 @@ fn charge(row: &[Value]) -> Option<Charge> {
 /// A row of Cost Explorer's view by team: it tells neither accounts nor resources.
 fn tagged(row: &[Value], key: &str) -> Option<Charge> {
     let [Value::Day(day), service, value, Value::Money(cost)] = row else { return None };
-    let tags = text(value).filter(|value| !value.is_empty()).map(|value| (key.to_owned(), value));
+    let tags =
+        some_text(value).filter(|value| !value.is_empty()).map(|value| (key.to_owned(), value));
     Some(Charge {
         day: *day,
-        service: text(service),
+        service: some_text(service),
         // What it is charged for is not told; that it could carry a tag is taken for granted.
         resource: Some("unknown".to_owned()),
         tags: tags.into_iter().collect(),

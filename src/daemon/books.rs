@@ -4,23 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::observe::rows;
+use super::observe::{rows, some_text};
 use super::{Daemon, Watch};
 use crate::insights::reconcile::{Check, Part, reconcile};
 use crate::model::cost::{ACCOUNT_SERVICE, USAGE_TYPE};
+use crate::model::table::literal;
 use crate::model::time::DayState;
 use crate::model::{Day, Month, Usd, Value};
 use crate::publishers::prometheus::history::{Family, Sample};
 use crate::publishers::prometheus::snapshot::aws_service;
 use crate::store::state::SeenRestatement;
 use crate::store::{Store, StoreError};
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
-    }
-}
 
 /// Holds every view of the bills of some months against the others; `None`: of all months.
 ///
@@ -46,12 +40,12 @@ pub async fn checks(
         .filter_map(|row| match row.as_slice() {
             [payer, month, view, account, service, record_type, Value::Money(billed)] => {
                 Some(Part {
-                    billing_account_id: text(payer)?,
-                    month: text(month)?.parse().ok()?,
-                    view: text(view)?,
-                    account: text(account),
-                    service: text(service),
-                    record_type: text(record_type),
+                    billing_account_id: some_text(payer)?,
+                    month: some_text(month)?.parse().ok()?,
+                    view: some_text(view)?,
+                    account: some_text(account),
+                    service: some_text(service),
+                    record_type: some_text(record_type),
                     billed: *billed,
                 })
             }
@@ -121,7 +115,7 @@ async fn costs_of(
     now: Timestamp,
     as_of: Timestamp,
 ) -> Result<Costs, StoreError> {
-    let payer = super::budgets::text(payer);
+    let payer = literal(payer);
     let sql = format!(
         "select x_view, service_name, sku_meter, sum(billed_cost) from cost where x_view in \
          ('{ACCOUNT_SERVICE}', 'usage_type') and x_billing_month = '{}' and charge_period_start = date \
@@ -133,12 +127,12 @@ async fn costs_of(
     let mut rest: BTreeMap<Option<String>, Usd> = BTreeMap::new();
     for row in rows(&found) {
         let [view, service, usage_type, Value::Money(usd)] = row.as_slice() else { continue };
-        let of_service = rest.entry(text(service)).or_default();
-        if text(view).as_deref() == Some(ACCOUNT_SERVICE) {
+        let of_service = rest.entry(some_text(service)).or_default();
+        if some_text(view).as_deref() == Some(ACCOUNT_SERVICE) {
             *of_service += *usd;
         } else {
             *of_service = *of_service - *usd;
-            *costs.entry((text(service), text(usage_type))).or_default() += *usd;
+            *costs.entry((some_text(service), some_text(usage_type))).or_default() += *usd;
         }
     }
     costs.extend(rest.into_iter().map(|(service, usd)| ((service, None), usd)));
@@ -186,8 +180,8 @@ pub async fn daily_costs(
             if !is_in || !settled.contains(day) {
                 continue;
             }
-            let account = text(account).map(|account| ("account", account));
-            let service = text(service).unwrap_or_default();
+            let account = some_text(account).map(|account| ("account", account));
+            let service = some_text(service).unwrap_or_default();
             let service = match family {
                 Family::Cost => aws_service(&service).to_owned(),
                 Family::Billed => service,

@@ -13,6 +13,7 @@ use crate::insights::budgets::{
     self, Cost, Evaluation, Every, Figures, Kept, Memory, Named, Part, Period, Rows,
 };
 use crate::insights::forecast::{self, Forecast};
+use crate::model::table::literal;
 use crate::model::time::{DayState, Month, Span, day_of, days};
 use crate::model::{DailyCost, Day, Usd, Value};
 use crate::publishers::prometheus::snapshot::{
@@ -267,23 +268,18 @@ impl<'a> Bills<'a> {
 
 /// Rows as SQL chooses them.
 fn condition(rows: &Rows) -> String {
-    let mut parts = vec![format!("x_view = {}", text(&rows.view))];
+    let mut parts = vec![format!("x_view = {}", literal(&rows.view))];
     for (column, values) in [
         ("sub_account_id", &rows.accounts),
         ("service_name", &rows.services),
         ("lower(x_tag_value)", &rows.tags),
     ] {
         if !values.is_empty() {
-            let values: Vec<String> = values.iter().map(|value| text(value)).collect();
+            let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
             parts.push(format!("{column} in ({})", values.join(", ")));
         }
     }
     parts.join(" and ")
-}
-
-/// A text as SQL takes it.
-pub(super) fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
 }
 
 /// Names of budgets that nothing in the store bears: of teams, tags and services.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, ToSpan};
 
-use super::budgets::text as quoted;
 use super::observe::{rows, text, usd};
 use crate::config::Config;
 use crate::insights::bridge::{Leaf, Quantity};
@@ -12,6 +11,7 @@ use crate::insights::cost::{
     Comparison, Cut, DayCost, Dimension, Facts, LeafCost, Metric, Question, Window, compare, cut,
 };
 use crate::model::cost::RUN_RATE_EXCLUDES;
+use crate::model::table::literal;
 use crate::model::time::{DayState, Month};
 use crate::model::{Day, Usd, Value};
 use crate::sources::data_exports;
@@ -222,12 +222,12 @@ impl Bill<'_> {
         let view = self.cut.map_or_else(
             || "x_view = 'charge'".to_owned(),
             |cut| {
-                let view = quoted(cut.view);
+                let view = literal(cut.view);
                 format!("(x_view = 'charge' or (x_source = 'cost_explorer' and x_view = {view}))")
             },
         );
         let use_only = if self.metric.is_use() {
-            let no_use: Vec<String> = RUN_RATE_EXCLUDES.map(quoted).into();
+            let no_use: Vec<String> = RUN_RATE_EXCLUDES.map(literal).into();
             format!(" and (x_record_type is null or x_record_type not in ({}))", no_use.join(", "))
         } else {
             String::new()
@@ -274,7 +274,7 @@ impl Bill<'_> {
     fn filter(&self) -> String {
         let filters = self.question.filters.iter().map(|(dimension, values)| {
             let values: Vec<String> =
-                values.iter().map(|value| quoted(&self.billed(*dimension, value))).collect();
+                values.iter().map(|value| literal(&self.billed(*dimension, value))).collect();
             format!("{} in ({})", column(*dimension), values.join(", "))
         });
         let filters: Vec<String> = filters.collect();

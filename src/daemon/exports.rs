@@ -9,10 +9,11 @@ use datafusion::arrow::compute::concat_batches;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::observe::rows;
+use super::observe::{rows, some_text};
 use super::{Daemon, Progress, ScopeFailure, SourceReport, Watch};
 use crate::aws::config::AccountConfig;
 use crate::model::cost::{ACCOUNT_SERVICE, Bill, CHARGE};
+use crate::model::table::literal;
 use crate::model::time::Month;
 use crate::model::{Usd, Value};
 use crate::sources::cost_explorer;
@@ -78,10 +79,6 @@ impl Daemon {
             }
             for delivery in deliveries {
                 let started = self.now();
-                let scope = |month: Option<Month>| match month {
-                    Some(month) => format!("{name} {month}"),
-                    None => name.clone(),
-                };
                 let delivery = match delivery {
                     Ok(delivery) => delivery,
                     Err(error) => {
@@ -90,7 +87,10 @@ impl Daemon {
                         continue;
                     }
                 };
-                let scope = scope(delivery.month);
+                let scope = match delivery.month {
+                    Some(month) => format!("{name} {month}"),
+                    None => name.clone(),
+                };
                 match self.read_delivery(watch, export, &opened, &delivery).await? {
                     Ok(0) => {}
                     Ok(rows) => {
@@ -312,7 +312,7 @@ async fn views_of(
     month: Month,
     now: Timestamp,
 ) -> Result<Vec<(String, String)>, StoreError> {
-    let payer = super::budgets::text(payer);
+    let payer = literal(payer);
     let sql = format!(
         "select distinct x_source, x_view from cost where billing_account_id = {payer} and \
          x_billing_month = '{month}' order by 1, 2"
@@ -336,19 +336,17 @@ async fn costs_in_lake(
     month: Month,
     now: Timestamp,
 ) -> Result<Costs, StoreError> {
-    let payer = super::budgets::text(payer);
+    let payer = literal(payer);
     let sql = format!(
         "select sub_account_id, service_name, sum(billed_cost) from cost where x_source = \
          '{source}' and x_view = '{ACCOUNT_SERVICE}' and billing_account_id = {payer} and \
          x_billing_month = '{month}' group by 1, 2"
     );
-    let text = |value: &Value| match value {
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
-    };
     let found = store.query(&sql, now, None).await?;
     let costs = rows(&found).filter_map(|row| match row.as_slice() {
-        [account, service, Value::Money(usd)] => Some(((text(account), text(service)), *usd)),
+        [account, service, Value::Money(usd)] => {
+            Some(((some_text(account), some_text(service)), *usd))
+        }
         _ => None,
     });
     Ok(costs.collect())

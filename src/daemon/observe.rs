@@ -24,6 +24,14 @@ pub(super) fn rows(batches: &[RecordBatch]) -> impl Iterator<Item = Vec<Value>> 
     })
 }
 
+/// A text; `None` where there is none.
+pub(super) fn some_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),

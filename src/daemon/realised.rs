@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use jiff::{Timestamp, ToSpan};
 use rust_decimal::prelude::ToPrimitive;
 
-use super::budgets::text as literal;
 use super::observe::{rows, text};
 use super::{Daemon, Watch};
 use crate::insights::realised::{BASELINE_DAYS, COUNTED_DAYS, Measured, Rate, changes, measure};
 use crate::model::cost::{CHARGE, RUN_RATE_EXCLUDES, USAGE_TYPE};
 use crate::model::finding::FindingRecord;
 use crate::model::realised::{Realised, State};
+use crate::model::table::literal;
 use crate::model::time::{DayState, day_of, days};
 use crate::model::{DailyCost, Day, Finding, Usd, Value};
 use crate::publishers::prometheus::snapshot::Realized;

@@ -96,6 +96,11 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
+/// A text as SQL takes it.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// The Rust type of a column of a [`kind!`](crate::kind) struct.
 #[macro_export]
 #[doc(hidden)]

@@ -5,10 +5,10 @@ use datafusion::error::Result;
 use datafusion::prelude::SessionContext;
 
 use super::rule::Rule;
-use super::wide::literal;
 use super::words::Cell;
 use crate::model::Day;
 use crate::model::finding::{Change, Finding, Resolution};
+use crate::model::table::literal;
 
 /// Why a rule that said "finding" on a resource until `day` does not say so on it: what the rule reads
 /// of the resource was changed, the resource is gone, or nobody did anything.

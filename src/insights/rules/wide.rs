@@ -18,6 +18,7 @@ use jiff::{Timestamp, ToSpan};
 use super::expression::{Input, covered_column};
 use super::language::{self, Aggregate, Measure, Stretch};
 use crate::insights::ownership::Owners;
+use crate::model::table::literal;
 use crate::model::time::{Hour, Span, day_of, days, start_of};
 use crate::model::{Day, Kind};
 use crate::services::facts::{Pool, part_count};
@@ -407,11 +408,6 @@ fn newest(kind: &Kind, scene: &Scene<'_>) -> Option<Newest> {
         join: String::new(),
         filter: days.join(" or "),
     })
-}
-
-/// A text of SQL.
-pub fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn instant(at: Timestamp) -> String {

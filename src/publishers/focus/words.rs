@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::table::literal;
+
 /// Service as Cost Explorer calls it, its one category and its one subcategory.
 ///
 /// Names: FOCUS 1.2, ServiceCategory and ServiceSubcategory; the choice among them is ours and stays.
@@ -63,11 +65,6 @@ const REGIONS: &[(&str, &str)] = &[
     ("sa-east-1", "South America (Sao Paulo)"),
 ];
 
-/// A text as SQL takes it.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 /// `case column when … end`, with `otherwise` for what is not in the list.
 fn cases<'w>(
     column: &str,
@@ -75,7 +72,7 @@ fn cases<'w>(
     otherwise: &str,
 ) -> String {
     let whens: Vec<String> =
-        words.map(|(from, to)| format!("when {} then {}", quoted(from), quoted(to))).collect();
+        words.map(|(from, to)| format!("when {} then {}", literal(from), literal(to))).collect();
     format!("case {column} {} else {otherwise} end", whens.join(" "))
 }
 
@@ -98,7 +95,7 @@ pub(super) fn subcategory(service: &str) -> String {
 /// SQL for a unit in FOCUS's form.
 pub(super) fn unit(column: &str) -> String {
     let spelled = UNIT_ENDS.iter().fold(column.to_owned(), |sql, (end, full)| {
-        format!("regexp_replace({sql}, {}, {})", quoted(end), quoted(full))
+        format!("regexp_replace({sql}, {}, {})", literal(end), literal(full))
     });
     cases(column, UNITS.iter().copied(), &spelled)
 }

@@ -22,7 +22,7 @@ pub(super) const REQUIRED: [&str; 8] = [
 ];
 
 /// Columns that are read where they are there.
-pub(super) const OPTIONAL: [&str; 34] = [
+pub(super) const OPTIONAL: [&str; 31] = [
     "ListCost",
     "ContractedCost",
     "BillingAccountName",
@@ -54,9 +54,6 @@ pub(super) const OPTIONAL: [&str; 34] = [
     "x_Operation",
     "x_ServiceCode",
     "x_CostCategories",
-    "ProviderName",
-    "PublisherName",
-    "ServiceCategory",
 ];
 
 /// The columns of a batch of rows.

@@ -28,8 +28,8 @@ pub(super) const REQUIRED: [&str; 8] = [
     "line_item_unblended_cost",
 ];
 
-/// Columns that are read where they are there.
-pub(super) const OPTIONAL: [&str; 40] = [
+/// Texts that are read where they are there.
+const TEXTS: [&str; 18] = [
     "bill_invoice_id",
     "bill_invoicing_entity",
     "bill_payer_account_name",
@@ -39,29 +39,25 @@ pub(super) const OPTIONAL: [&str; 40] = [
     "line_item_resource_id",
     "line_item_availability_zone",
     "line_item_line_item_description",
-    "line_item_usage_amount",
-    "line_item_net_unblended_cost",
-    "line_item_legal_entity",
-    "pricing_public_on_demand_cost",
-    "pricing_term",
     "pricing_unit",
     "pricing_rate_code",
     "pricing_purchase_option",
-    "product",
     "product_product_name",
     "product_region_code",
     "product_region",
     "product_sku",
-    "resource_tags",
-    "cost_category",
     "reservation_reservation_a_r_n",
+    "savings_plan_savings_plan_a_r_n",
+];
+
+/// What commitments cost, read where it is there.
+const COSTS: [&str; 14] = [
     "reservation_effective_cost",
     "reservation_net_effective_cost",
     "reservation_unused_amortized_upfront_fee_for_billing_period",
     "reservation_unused_recurring_fee",
     "reservation_net_unused_amortized_upfront_fee_for_billing_period",
     "reservation_net_unused_recurring_fee",
-    "savings_plan_savings_plan_a_r_n",
     "savings_plan_savings_plan_effective_cost",
     "savings_plan_net_savings_plan_effective_cost",
     "savings_plan_total_commitment_to_date",
@@ -71,6 +67,19 @@ pub(super) const OPTIONAL: [&str; 40] = [
     "savings_plan_net_amortized_upfront_commitment_for_billing_period",
     "savings_plan_net_recurring_commitment_for_billing_period",
 ];
+
+/// The rest of what is read where it is there.
+const OTHERS: [&str; 6] = [
+    "line_item_usage_amount",
+    "line_item_net_unblended_cost",
+    "pricing_public_on_demand_cost",
+    "product",
+    "resource_tags",
+    "cost_category",
+];
+
+/// Columns that are read where they are there.
+pub(super) const OPTIONAL: [&[&str]; 3] = [&TEXTS, &COSTS, &OTHERS];
 
 /// Operations of rows that split a container's instance again: their cost is on the bill already.
 const SPLITS: [&str; 3] = ["EKSPod-EC2", "ECSTask-EC2", "ECSTask-External"];
@@ -114,34 +123,9 @@ pub(super) struct Costs {
 
 impl<'b> LineItems<'b> {
     pub(super) fn new(cells: Cells<'b>, file: &'b str) -> Result<Self, Error> {
-        let texts = [
-            "bill_invoice_id",
-            "bill_invoicing_entity",
-            "bill_payer_account_name",
-            "line_item_usage_account_name",
-            "line_item_usage_type",
-            "line_item_operation",
-            "line_item_resource_id",
-            "line_item_availability_zone",
-            "line_item_line_item_description",
-            "pricing_term",
-            "pricing_unit",
-            "pricing_rate_code",
-            "pricing_purchase_option",
-            "product_product_name",
-            "product_region_code",
-            "product_region",
-            "product_sku",
-            "reservation_reservation_a_r_n",
-            "savings_plan_savings_plan_a_r_n",
-        ];
-        let texts = texts.into_iter().map(|name| Ok((name, cells.texts(name)?)));
+        let texts = TEXTS.into_iter().map(|name| Ok((name, cells.texts(name)?)));
         let texts = texts.collect::<Result<_, Error>>()?;
-        let costs = OPTIONAL.into_iter().filter(|name| {
-            (name.starts_with("reservation_") || name.starts_with("savings_plan_"))
-                && !name.ends_with("_a_r_n")
-                && cells.has(name)
-        });
+        let costs = COSTS.into_iter().filter(|name| cells.has(name));
         let costs = costs.map(|name| Ok((name, cells.amounts(name)?)));
         Ok(Self {
             file,

@@ -48,17 +48,17 @@ impl Format {
         }
     }
 
-    fn optional(self) -> &'static [&'static str] {
+    fn optional(self) -> &'static [&'static [&'static str]] {
         match self {
             Self::LineItems => &line_items::OPTIONAL,
-            Self::Focus => &focus::OPTIONAL,
+            Self::Focus => &[&focus::OPTIONAL],
         }
     }
 
     /// Whether a column is read.
     fn reads(self, column: &str) -> bool {
         self.required().contains(&column)
-            || self.optional().contains(&column)
+            || self.optional().iter().any(|columns| columns.contains(&column))
             || (self == Self::LineItems
                 && (column.starts_with("resourceTags/") || column.starts_with("costCategory/")))
     }

@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::{DATABASE, Names, OWNER, json, standard, to_char};
+use crate::model::table::literal;
 use crate::publishers::sql::error::{self, Error, raise};
 use crate::publishers::sql::session::{SERVER_VERSION, Settings};
 use crate::publishers::sql::types;
@@ -286,7 +287,7 @@ fn type_text(kind: &postgres_types::Type) -> String {
 }
 
 fn of_text() -> Vec<Arc<ScalarUDF>> {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let quoted = literal;
     vec![
         simple("quote_literal", DataType::Utf8, move |values, _| {
             Ok(values.first().copied().flatten().map(quoted))
