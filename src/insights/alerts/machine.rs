@@ -278,8 +278,35 @@ impl<'a> Machine<'a> {
             }
             let until = incident.hold.as_ref().and_then(|hold| hold.until);
             if until.is_some_and(|until| until <= now) {
+                self.release(id);
+            }
+        }
+    }
+
+    /// What held it back is over: it begins for those who know nothing of it, and for those who have
+    /// its message it has risen, or has not.
+    fn release(&mut self, id: i64) {
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let told = incident.told.as_ref().map(|told| told.severity);
+        let has_message = incident.places.iter().any(|(channel, place)| {
+            *place == Place::Message && self.scene.channels.nature(channel) == Some(Nature::People)
+        });
+        match told.filter(|_| has_message) {
+            None => {
                 let event = self.event(id, Happening::Opened);
                 self.fresh.push((id, event));
+            }
+            Some(told) if incident.alert.severity > told => {
+                let event = self.note(id, Happening::Rose, |event| {
+                    event.severity_before = Some(told);
+                });
+                self.fresh.push((id, event));
+            }
+            Some(_) => {
+                incident.hold = None;
+                self.changed.insert(id);
+                let event = self.event(id, Happening::Changed);
+                self.tell_where_told(id, &event, false);
             }
         }
     }
@@ -311,7 +338,14 @@ impl<'a> Machine<'a> {
             let severity = self.incidents.get(id).map(|it| it.alert.severity);
             (std::cmp::Reverse(severity), *id)
         });
-        fresh.retain(|(id, _)| self.passes_alone(*id));
+        fresh.retain(|(id, event)| {
+            let passes = self.passes_alone(*id);
+            if !passes && event.what == Happening::Reopened {
+                // Its message says that it is over.
+                self.tell_where_told(*id, event, false);
+            }
+            passes
+        });
         for (id, event) in &fresh {
             self.tell_machines(*id, event);
         }
@@ -452,7 +486,16 @@ impl<'a> Machine<'a> {
         let quiet = self.quiet_until(severity);
         if severity > Severity::Info && quiet.is_some() && !channels.is_empty() {
             let hold = Hold { reason: Suppression::QuietHours, until: quiet, word: None };
+            let places = incident.places.clone();
             self.hold(id, hold);
+            if event.what == Happening::Reopened {
+                // Its message says that it is over.
+                for channel in channels {
+                    if places.get(&channel) == Some(&Place::Message) {
+                        self.tell(id, channel, event, false, quiet);
+                    }
+                }
+            }
             return;
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };

@@ -452,6 +452,48 @@ fn keys_lose_their_period() {
     assert_eq!(stem("finding/rds-idle"), "finding/rds-idle");
 }
 
+#[test]
+fn what_comes_back_worse_in_quiet_hours_says_so_in_its_message() {
+    let mut world = World::new();
+    world.config.quiet_hours = Some(QuietHours {
+        from: "18:00".parse().unwrap(),
+        to: "09:00".parse().unwrap(),
+        // The world begins on a Wednesday.
+        working_days: vec![jiff::civil::Weekday::Thursday],
+        holidays: BTreeSet::new(),
+    });
+    // Three are one message, which waits; the first becomes critical, and the last, which is now
+    // small, is told in its message.
+    world.says(vec![warning("a", "1"), warning("b", "1"), warning("c", "1")]);
+    let second =
+        world.says(vec![budget("a", Severity::Critical, "1"), budget("c", Severity::Info, "1")]);
+    assert!(told(&second).contains(&(1, "fell", true)), "{:?}", told(&second));
+    assert!(told(&world.says(vec![])).contains(&(1, "resolved", false)));
+    // It is back, and worse: the message says so, and nobody is woken.
+    assert_eq!(told(&world.says(vec![warning("c", "1")])), [(1, "reopened", false)]);
+    assert_eq!(told(&world.later(24)), [(1, "rose", true)]);
+    assert_eq!(told(&world.says(vec![])), [(1, "resolved", true)]);
+}
+
+#[test]
+fn what_comes_back_worse_in_a_known_event_is_loud_after_it() {
+    let mut world = World::new();
+    world.config.known_events.push(KnownEvent {
+        scope: Scope::default(),
+        from: "2026-02-19".parse().unwrap(),
+        to: "2026-02-19".parse().unwrap(),
+        reason: "migration".into(),
+    });
+    assert_eq!(told(&world.says(vec![warning("a", "50")])), [(1, "opened", true)]);
+    assert_eq!(told(&world.says(vec![])), [(1, "resolved", true)]);
+    world.now += SignedDuration::from_hours(15);
+    let worse = || vec![budget("a", Severity::Critical, "50")];
+    assert_eq!(told(&world.says(worse())), [(1, "reopened", false)]);
+    assert_eq!(told(&world.says(worse())), []);
+    assert_eq!(told(&world.later(24)), [(1, "rose", true)]);
+    assert_eq!(told(&world.says(vec![])), [(1, "resolved", true)]);
+}
+
 proptest! {
     /// Whatever fires, and however often it is said: one message for each incident, one end for each
     /// message, and a second look changes nothing. Killing and restarting between two decisions is
@@ -463,6 +505,7 @@ proptest! {
             1..25,
         ),
         quiet in any::<bool>(),
+        known in any::<bool>(),
         hours in prop::sample::select(vec![5_i64, 11, 30]),
         cap in 0_u32..5,
     ) {
@@ -474,6 +517,14 @@ proptest! {
                 to: "09:00".parse().unwrap(),
                 working_days: vec![jiff::civil::Weekday::Monday, jiff::civil::Weekday::Thursday],
                 holidays: BTreeSet::new(),
+            });
+        }
+        if known {
+            world.config.known_events.push(KnownEvent {
+                scope: Scope::default(),
+                from: "2026-02-19".parse().unwrap(),
+                to: "2026-02-20".parse().unwrap(),
+                reason: "load test".into(),
             });
         }
         let mut tellings: Vec<Telling> = Vec::new();
