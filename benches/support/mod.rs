@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each program uses its part")]
 
+pub mod export;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;

@@ -392,6 +392,7 @@ impl Daemon {
             self.allocate(&watch).await?;
             self.judge_budgets(&watch).await?;
             self.measure_changes(&watch).await?;
+            self.cut_views().await;
         }
         self.tell(&watch, &sources).await?;
         Ok(CycleReport {
@@ -401,6 +402,13 @@ impl Daemon {
             findings,
             requests_usd: self.ledger.spent(month) - spent_before,
         })
+    }
+
+    /// Makes the views quick. They are right without it.
+    async fn cut_views(&self) {
+        if let Err(error) = self.store.cut().await {
+            tracing::warn!(%error, "views of the bill will be slow: its months could not be cut");
+        }
     }
 
     /// Moves what the ledger counted into the state.
@@ -439,6 +447,7 @@ impl Daemon {
                 self.store.attribute(watch.config.cost_ownership());
                 self.watch.store(Arc::new(watch));
                 *self.members.lock().await = None;
+                self.cut_views().await;
                 tracing::info!(configuration = %self.path.display(), "reloaded");
             }
             Err(error) => {

@@ -178,6 +178,7 @@ impl Daemon {
         } else if due.is_empty() {
             self.publish().await;
         }
+        self.cut_views().await;
         loop {
             if stop.is_cancelled() {
                 return;

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
-use datafusion::catalog::SchemaProvider;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
 use jiff::Timestamp;
 
 use super::{Clock, Daemon};
 use crate::model::Table;
-use crate::publishers::sql::{self, Document, Endpoint, Lake, LakeError};
-use crate::store::{Store, StoreError, state};
+use crate::publishers::sql::{self, Document, Endpoint, Lake, LakeError, Look};
+use crate::store::{self, Store, StoreError, state};
 
 /// The lake and the state, as the endpoint shows them.
 struct Shown {
@@ -33,17 +32,31 @@ fn told(error: &StoreError) -> LakeError {
 
 #[async_trait]
 impl Lake for Shown {
-    async fn tables(
+    async fn look(
         &self,
         runtime: Arc<RuntimeEnv>,
         as_of: Option<Timestamp>,
-    ) -> Result<Arc<dyn SchemaProvider>, LakeError> {
+    ) -> Result<Look, LakeError> {
         let now = (self.clock)();
         let session = self.store.session_in(SessionConfig::new(), runtime, now, as_of).await;
-        let catalog = session.map_err(|error| told(&error))?.catalog("datafusion");
-        catalog.and_then(|catalog| catalog.schema("public")).ok_or_else(|| LakeError {
+        let session = session.map_err(|error| told(&error))?;
+        let catalog = session.catalog("datafusion");
+        let tables = catalog.and_then(|catalog| catalog.schema("public"));
+        let tables = tables.ok_or_else(|| LakeError {
             message: "the store's session has no tables".to_owned(),
             is_request: false,
+        })?;
+        let state = session.state();
+        let functions = store::FUNCTIONS.iter();
+        Ok(Look {
+            tables,
+            functions: functions
+                .clone()
+                .filter_map(|name| state.scalar_functions().get(*name).cloned())
+                .collect(),
+            table_functions: functions
+                .filter_map(|name| state.table_functions().get(*name).cloned())
+                .collect(),
         })
     }
 

@@ -21,6 +21,11 @@ const AWS_SERVICES: &[(&str, &str)] = &[
     ("AmazonCloudWatch", "cloudwatch"),
 ];
 
+/// Each service that has a label of its own, under its name on the bill.
+pub fn aws_services() -> &'static [(&'static str, &'static str)] {
+    AWS_SERVICES
+}
+
 /// The label value of a service as Cost Explorer names it: one of a closed set, so that a new AWS
 /// service never adds series.
 pub fn aws_service(billed_as: &str) -> &'static str {

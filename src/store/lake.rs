@@ -3,7 +3,7 @@
 //! Every commit is ours and carries the caller's instant, so "as of" means what centime knew then,
 //! not when a file happened to be copied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -25,12 +25,14 @@ use jiff::Timestamp;
 use super::schema::{arrow_schema, delta_field};
 use super::writer::Writer;
 use super::{Config, StoreError, files, refusal};
-use crate::model::Table;
+use crate::model::{Month, Table};
 
 /// Changed when a table's meaning changes so that an older centime would read it wrongly.
 pub(super) const FORMAT: u32 = 1;
 /// Where a table says its format.
 pub(super) const FORMAT_KEY: &str = "centime.format";
+/// The column of the bill's month.
+const BILLING_MONTH: &str = "x_billing_month";
 /// A table's file that says from when on its versions are whole.
 const KEPT_FROM: &str = "_kept_from";
 
@@ -56,6 +58,50 @@ pub(super) struct Handle {
     loaded: tokio::sync::Mutex<Option<DeltaTable>>,
     /// Held by the one that commits or deletes.
     pub(super) changing: tokio::sync::Mutex<()>,
+}
+
+/// A version of a table.
+pub(super) struct Open {
+    pub(super) handle: Arc<Handle>,
+    /// `None` when nothing was committed yet.
+    table: Option<DeltaTable>,
+}
+
+impl Open {
+    /// The files that hold each month of the bill.
+    pub(super) fn files_by_month(&self) -> Result<BTreeMap<Month, BTreeSet<String>>, StoreError> {
+        let mut months: BTreeMap<Month, BTreeSet<String>> = BTreeMap::new();
+        let Some(table) = &self.table else { return Ok(months) };
+        let snapshot =
+            table.snapshot().map_err(|error| StoreError::lake(self.handle.table.name, error))?;
+        for file in snapshot.snapshot().log_data().iter() {
+            let values = file.partition_values_map();
+            let month = values.get(BILLING_MONTH).and_then(Option::as_deref);
+            if let Some(month) = month.and_then(|month| month.parse().ok()) {
+                months.entry(month).or_default().insert(file.path().into_owned());
+            }
+        }
+        Ok(months)
+    }
+}
+
+/// A session in which these tables can be asked.
+pub(super) fn session_of(
+    tables: &[Open],
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+) -> Result<SessionContext, StoreError> {
+    let config = config.with_information_schema(true);
+    let context = SessionContext::new_with_config_rt(config, runtime);
+    for Open { handle, table } in tables {
+        let name = handle.table.name;
+        let provider = match table {
+            Some(table) => provider(&context, &handle.table, table)?,
+            None => Arc::new(EmptyTable::new(arrow_schema(&handle.table))),
+        };
+        context.register_table(name, provider).map_err(|error| StoreError::lake(name, error))?;
+    }
+    Ok(context)
 }
 
 impl Lake {
@@ -94,6 +140,10 @@ impl Lake {
 
     pub(super) fn handle(&self, table: &str) -> Result<&Arc<Handle>, StoreError> {
         self.inner.tables.get(table).ok_or_else(|| StoreError::NoTable(table.to_owned()))
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        self.inner.read_only
     }
 
     /// Starts a change of a table: any number of [`Writer::replace`], then one [`Writer::commit`].
@@ -138,24 +188,15 @@ impl Lake {
         runtime: Arc<RuntimeEnv>,
         as_of: Option<Timestamp>,
     ) -> Result<SessionContext, StoreError> {
-        let config = config.with_information_schema(true);
-        let context = SessionContext::new_with_config_rt(config, runtime);
-        let providers =
-            futures::future::try_join_all(self.inner.tables.values().map(|handle| async move {
-                handle.table_at(as_of).await.map(|table| (handle, table))
-            }))
-            .await?;
-        for (handle, table) in providers {
-            let name = handle.table.name;
-            let provider = match table {
-                Some(table) => provider(&context, &handle.table, &table)?,
-                None => Arc::new(EmptyTable::new(arrow_schema(&handle.table))),
-            };
-            context
-                .register_table(name, provider)
-                .map_err(|error| StoreError::lake(name, error))?;
-        }
-        Ok(context)
+        session_of(&self.open_at(as_of).await?, config, runtime)
+    }
+
+    /// Every table as it was at an instant, or is now.
+    pub(super) async fn open_at(&self, as_of: Option<Timestamp>) -> Result<Vec<Open>, StoreError> {
+        futures::future::try_join_all(self.inner.tables.values().map(|handle| async move {
+            Ok(Open { handle: Arc::clone(handle), table: handle.table_at(as_of).await? })
+        }))
+        .await
     }
 
     /// The newest version of each table that has one: what a query asks now.

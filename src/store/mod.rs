@@ -7,10 +7,12 @@
 //! ```text
 //! <directory>/lake/<table>/…   Delta tables: see `docs/tables.md`
 //! <directory>/state.db         SQLite
+//! <directory>/cuts/…           copies that make views quick; may be deleted
 //! <directory>/lock             held by the one centime that writes
 //! ```
 
 mod config;
+mod cut;
 pub mod document;
 mod error;
 mod files;
@@ -27,8 +29,9 @@ mod tests;
 mod views;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use datafusion::arrow::array::RecordBatch;
@@ -43,6 +46,7 @@ pub use lake::{Lake, read_only_query};
 pub use maintain::Maintenance;
 pub use schema::Partition;
 pub use state::State;
+pub use views::FUNCTIONS;
 pub use writer::{BillView, Commit, Writer};
 
 use crate::model::{Ownership, Table};
@@ -56,6 +60,8 @@ pub struct Store {
     settle_days: i32,
     /// Whose a charge is by its tags, for all clones.
     ownership: Arc<ArcSwap<Ownership>>,
+    /// Cuts that nobody needed when they were looked at last.
+    unneeded_cuts: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// Let go with the last clone.
     _lock: Option<Arc<lock::Lock>>,
 }
@@ -81,6 +87,7 @@ impl Store {
             directory: directory.clone(),
             settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
             ownership: Arc::default(),
+            unneeded_cuts: Arc::default(),
             _lock: Some(Arc::new(lock)),
         })
     }
@@ -106,6 +113,7 @@ impl Store {
             directory: directory.clone(),
             settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
             ownership: Arc::default(),
+            unneeded_cuts: Arc::default(),
             _lock: None,
         })
     }
@@ -168,9 +176,12 @@ impl Store {
         now: Timestamp,
         as_of: Option<Timestamp>,
     ) -> Result<SessionContext, StoreError> {
-        let context = self.lake.session_in(config, runtime, as_of).await?;
+        let tables = self.lake.open_at(as_of).await?;
+        let context = lake::session_of(&tables, config, runtime)?;
         state::register(&self.state, &context, self.settle_days, now, as_of.is_some())?;
-        views::register(&context, self.ownership.load_full(), now, as_of.is_some()).await?;
+        let ownership = self.ownership.load_full();
+        let cuts = self.cuts(&tables, &ownership)?;
+        views::register(&context, ownership, cuts, now, as_of.is_some()).await?;
         Ok(context)
     }
 

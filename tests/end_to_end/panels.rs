@@ -113,7 +113,9 @@ fn every_sql_of_a_dashboard_finds_rows_as_grafana_asks_it() {
                         let values = found.as_array().unwrap().iter().map(|row| {
                             format!("'{}'", row[&own].as_str().unwrap().replace('\'', "''"))
                         });
-                        values.collect::<Vec<_>>().join(",")
+                        let listed = values.collect::<Vec<_>>().join(",");
+                        // All is what the variable says that it is, which Grafana does not quote.
+                        variable["allValue"].as_str().map_or(listed, str::to_owned)
                     }
                     ("query", _) => "'rds'".to_owned(),
                     _ => continue,

@@ -50,6 +50,46 @@ checks.equal("repeatable read", cursor.fetchone(), first)
 connection.rollback()
 connection.set_session(readonly=False, isolation_level="DEFAULT", autocommit=True)
 
+# Cursors of the server: in a transaction, and held beyond it.
+connection.autocommit = False
+with connection.cursor(name="in pieces") as pieces:
+    pieces.itersize = 300
+    pieces.execute("SELECT billed_cost FROM cost LIMIT %s", (1000,))
+    checks.equal("a cursor of the server", len(list(pieces)), 1000)
+connection.rollback()
+held = connection.cursor(name="held", withhold=True)
+held.execute("SELECT billed_cost FROM cost LIMIT 700")
+first = held.fetchmany(200)
+connection.commit()
+checks.equal("a cursor that is held", (len(first), len(held.fetchall())), (200, 500))
+held.close()
+connection.rollback()
+connection.autocommit = True
+try:
+    cursor.execute("DECLARE nothing CURSOR FOR SELECT 1")
+    checks.true("a cursor outside of a transaction", False)
+except psycopg2.Error as error:
+    checks.equal("a cursor outside of a transaction", error.pgcode, "25P01")
+
+# Prepared by SQL.
+cursor.execute("PREPARE views (text, int) AS SELECT count(*) FROM cost WHERE x_view = $1 AND $2 > 0")
+cursor.execute("EXECUTE views ('region', 1)")
+checks.true("executed", cursor.fetchone()[0] > 0)
+cursor.execute("EXECUTE views (NULL, -1)")
+checks.equal("executed with nothing", cursor.fetchone()[0], 0)
+cursor.execute("DEALLOCATE views")
+
+# What names things, and any period against any other.
+cursor.execute("SELECT aws_service('AWS Lambda'), resource_name('arn:aws:sns:eu-west-1:1:t')")
+checks.equal("names", cursor.fetchone(), ("lambda", "t"))
+cursor.execute("SELECT min(time)::date, max(time)::date FROM cost_days")
+first, last = map(str, cursor.fetchone())
+cursor.execute(f"SELECT sum(from_usd), sum(to_usd), sum(change_usd), sum(volume_usd + price_usd + new_usd "
+               f"+ other_usd) FROM cost_change('{first}', '{first}', '{last}', '{last}')")
+before, after, change, effects = cursor.fetchone()
+checks.equal("a change", after - before, change)
+checks.equal("its effects", effects, change)
+
 with open("/dev/null", "w") as sink:
     cursor.copy_expert("COPY (SELECT account, monthly_saving FROM findings) TO STDOUT WITH CSV HEADER", sink)
 dictionaries = connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor)

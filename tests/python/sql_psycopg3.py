@@ -50,6 +50,10 @@ with psycopg.connect(**target, autocommit=True) as connection:
     # A cursor in the client, in pieces.
     rows = list(connection.cursor().stream("SELECT billed_cost FROM cost LIMIT 5000"))
     checks.equal("streamed", len(rows), 5000)
+    with connection.transaction(), connection.cursor("server side") as pieces:
+        pieces.execute("SELECT billed_cost FROM cost WHERE x_view = %s LIMIT 400", ("region",))
+        checks.equal("a cursor of the server", len(pieces.fetchmany(150)), 150)
+        checks.equal("its rest", len(pieces.fetchall()), 250)
     with connection.cursor().copy("COPY (SELECT x_view, billed_cost FROM cost LIMIT 10) TO STDOUT (FORMAT BINARY)") as copy:
         copy.set_types(["text", "numeric"])
         rows = list(copy.rows())

@@ -9,14 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BufMut;
-use datafusion::catalog::SchemaProvider;
 use datafusion::sql::sqlparser::ast::Statement;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
 use super::answer::{Rows, guarded, tag};
 use super::audit::Ended;
 use super::brake::Watch;
@@ -27,6 +25,7 @@ use super::extended::{Portal, Prepared};
 use super::guard::{self, Command};
 use super::session::{Settings, Transaction};
 use super::wire::{self, Malformed, Message, Out, put_text};
+use super::{Look, Shared};
 
 /// Longest message of a client that has logged in.
 pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -81,7 +80,7 @@ pub(super) struct State {
     pub(super) local: Vec<(String, Option<String>)>,
     /// A transaction that reads the same versions throughout.
     pub(super) repeatable: bool,
-    pub(super) pinned: Option<Arc<dyn SchemaProvider>>,
+    pub(super) pinned: Option<Look>,
     pub(super) statements: HashMap<String, Arc<Prepared>>,
     pub(super) portals: HashMap<String, Portal>,
     /// After an error: until `Sync`, nothing is done.
@@ -192,7 +191,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             Message::Sync => {
                 self.state.skip = false;
                 if self.state.transaction == Transaction::None {
-                    self.state.portals.clear();
+                    self.state.portals.retain(|_, portal| portal.is_held);
                 }
                 self.ready().await
             }
@@ -296,6 +295,23 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 *sent = self.send_texts(&rows).await?;
                 self.complete("SHOW");
             }
+            Command::Declare { name, query, hold, binary } => {
+                self.declare(name, query, (*hold, *binary), watch).await?;
+                self.complete("DECLARE CURSOR");
+            }
+            Command::Fetch { name, most } => {
+                let (columns, formats) = self.fetched(name)?;
+                self.describe(&columns, &formats);
+                *sent = self.fetch(name, *most, &formats, watch).await?;
+                self.complete(&format!("FETCH {sent}"));
+            }
+            Command::Prepare { name, types, query } => {
+                self.prepare_as(name, types, query, watch).await?;
+                self.complete("PREPARE");
+            }
+            Command::Execute { name, arguments } => {
+                self.execute_as(name, arguments, watch, sent).await?;
+            }
             other => {
                 let tag = self.talk(other)?;
                 self.complete(&tag);
@@ -314,7 +330,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             && self.state.transaction == Transaction::Open
             && self.state.pinned.is_none()
         {
-            self.state.pinned = Some(guarded(watch, self.shared.engine.tables(&self.asker)).await?);
+            self.state.pinned = Some(guarded(watch, self.shared.engine.look(&self.asker)).await?);
         }
         let pinned = self.state.pinned.as_ref();
         guarded(watch, self.shared.engine.plan(&self.asker, statement, pinned)).await
@@ -347,6 +363,10 @@ fn text_of(command: &Command) -> String {
         Command::Copy { query, .. } => format!("COPY ({query}) TO STDOUT"),
         Command::Show(name) => format!("SHOW {name}"),
         Command::Set { name, .. } => format!("SET {name}"),
+        Command::Declare { name, query, .. } => format!("DECLARE {name} CURSOR FOR {query}"),
+        Command::Prepare { name, query, .. } => format!("PREPARE {name} AS {query}"),
+        Command::Execute { name, .. } => format!("EXECUTE {name}"),
+        Command::Fetch { name, .. } => format!("FETCH FROM {name}"),
         other => format!("{other:?}"),
     }
 }

@@ -357,6 +357,26 @@ fn is_empty(query: &Query) -> bool {
     !aggregated && from_nothing && asks_the_catalog_alone(query)
 }
 
+/// Whether one of these functions is called.
+pub(super) fn calls<V: Visit>(what: &V, functions: &[String]) -> bool {
+    struct Calls<'f>(&'f [String]);
+    impl Visitor for Calls<'_> {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+            let name = function.name.0.last().and_then(ObjectNamePart::as_ident);
+            let is_one =
+                |name: &Ident| self.0.iter().any(|it| it.eq_ignore_ascii_case(&name.value));
+            if name.is_some_and(is_one) {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    what.visit(&mut Calls(functions)).is_break()
+}
+
 /// Whether nothing that is asked lies outside of the catalog.
 pub(super) fn asks_the_catalog_alone<V: Visit>(what: &V) -> bool {
     struct Outside;

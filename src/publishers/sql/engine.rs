@@ -44,7 +44,7 @@ use super::catalog::{self, Asker, Catalog, DATABASE, PUBLIC, Relation};
 use super::config::Config;
 use super::dialect::{self, INFORMATION_SCHEMA, PG_CATALOG};
 use super::error::{self, Error};
-use super::{Lake, LakeError, decode, guard, names, types};
+use super::{Lake, LakeError, Look, decode, guard, names, types};
 
 /// How long a look at the lake serves while nothing is committed: the state's tables know the time.
 const FRESH: Duration = Duration::from_secs(30);
@@ -53,6 +53,8 @@ const FRESH: Duration = Duration::from_secs(30);
 pub(super) struct Engine {
     lake: Arc<dyn Lake>,
     catalog: Catalog,
+    /// Names of the lake's own functions of values.
+    functions: Vec<String>,
     template: SessionState,
     parser: PostgresCompatibilityParser,
     /// Of all statements.
@@ -72,7 +74,7 @@ impl fmt::Debug for Engine {
 struct Fresh {
     versions: BTreeMap<String, u64>,
     made: Instant,
-    tables: Arc<dyn SchemaProvider>,
+    look: Look,
 }
 
 /// A column of a result.
@@ -128,8 +130,8 @@ impl Engine {
         let context = SessionContext::new_with_config_rt(session, Arc::clone(&runtime));
         setup_pg_catalog(&context, DATABASE, EmptyContextProvider).map_err(|it| engine(*it))?;
 
-        let tables = lake.tables(Arc::clone(&runtime), None).await?;
-        let catalog = Catalog::new(relations(&*lake, &*tables).await?, &user_names(config));
+        let look = lake.look(Arc::clone(&runtime), None).await?;
+        let catalog = Catalog::new(relations(&*lake, &*look.tables).await?, &user_names(config));
         let catalog = catalog.map_err(engine)?;
         let mut template = SessionStateBuilder::new_from_existing(context.state())
             .with_type_planner(Arc::new(catalog::Types::default()))
@@ -142,9 +144,12 @@ impl Engine {
             get_text: operator("json_get_text")?,
         };
         template.register_expr_planner(Arc::new(json)).map_err(engine)?;
+        let concatenation = Arc::new(catalog::Concatenation::default());
+        template.register_expr_planner(concatenation).map_err(engine)?;
         Ok(Self {
             lake,
             catalog,
+            functions: look.functions.iter().map(|it| it.name().to_owned()).collect(),
             template,
             parser: PostgresCompatibilityParser::new(),
             memory,
@@ -182,11 +187,11 @@ impl Engine {
         Ok(statement)
     }
 
-    /// The tables of the lake, at an instant or newest.
-    pub(super) async fn tables(&self, asker: &Asker) -> Result<Arc<dyn SchemaProvider>, Error> {
+    /// The lake, at an instant or newest.
+    pub(super) async fn look(&self, asker: &Asker) -> Result<Look, Error> {
         let runtime = Arc::clone(self.template.runtime_env());
         if let Some(instant) = asker.settings.as_of() {
-            return Ok(self.lake.tables(runtime, Some(instant)).await?);
+            return Ok(self.lake.look(runtime, Some(instant)).await?);
         }
         let versions = self.lake.versions().await?;
         let mut fresh = self.fresh.lock().await;
@@ -194,12 +199,11 @@ impl Engine {
             && known.versions == versions
             && known.made.elapsed() < FRESH
         {
-            return Ok(Arc::clone(&known.tables));
+            return Ok(known.look.clone());
         }
-        let tables = self.lake.tables(runtime, None).await?;
-        let made = Instant::now();
-        *fresh = Some(Fresh { versions, made, tables: Arc::clone(&tables) });
-        Ok(tables)
+        let look = self.lake.look(runtime, None).await?;
+        *fresh = Some(Fresh { versions, made: Instant::now(), look: look.clone() });
+        Ok(look)
     }
 
     /// Plans a query over the newest lake, or over the tables that a transaction holds on to.
@@ -207,16 +211,18 @@ impl Engine {
         &self,
         asker: &Asker,
         statement: Statement,
-        pinned: Option<&Arc<dyn SchemaProvider>>,
+        pinned: Option<&Look>,
     ) -> Result<Planned, Error> {
-        let tables = match pinned {
-            Some(tables) => Arc::clone(tables),
-            None if dialect::asks_the_catalog_alone(&statement) => {
-                Arc::new(MemorySchemaProvider::new())
+        let look = match pinned {
+            Some(look) => look.clone(),
+            None if dialect::asks_the_catalog_alone(&statement)
+                && !dialect::calls(&statement, &self.functions) =>
+            {
+                Look::of(Arc::new(MemorySchemaProvider::new()))
             }
-            None => self.tables(asker).await?,
+            None => self.look(asker).await?,
         };
-        let state = self.session(asker, tables).map_err(|error| error::of_engine(&error))?;
+        let state = self.session(asker, look).map_err(|error| error::of_engine(&error))?;
         let planned = state
             .statement_to_plan(EngineStatement::Statement(Box::new(statement)))
             .await
@@ -225,7 +231,11 @@ impl Engine {
                     .with_allow_ddl(false)
                     .with_allow_dml(false)
                     .with_allow_statements(false);
-                reads_only.verify_plan(&plan).map(|()| plan)
+                reads_only.verify_plan(&plan)?;
+                // Only then is known what type a value has that can come from several places: a
+                // `CASE` of an amount and of 0 is an amount.
+                let options = state.config_options();
+                state.analyzer().execute_and_check(plan, options, |_, _| {})
             });
         let plan = planned.map_err(|error| self.told(&error))?;
         let columns = plan
@@ -307,14 +317,10 @@ impl Engine {
         told.map(|columns| (Vec::new(), columns))
     }
 
-    /// A session with these tables.
-    fn session(
-        &self,
-        asker: &Asker,
-        tables: Arc<dyn SchemaProvider>,
-    ) -> Result<SessionState, DataFusionError> {
+    /// A session that sees this.
+    fn session(&self, asker: &Asker, look: Look) -> Result<SessionState, DataFusionError> {
         let catalog = MemoryCatalogProvider::new();
-        catalog.register_schema(PUBLIC, tables)?;
+        catalog.register_schema(PUBLIC, look.tables)?;
         catalog.register_schema(PG_CATALOG, Arc::clone(&self.catalog.pg_catalog))?;
         let information_schema = Arc::clone(&self.catalog.information_schema);
         catalog.register_schema(INFORMATION_SCHEMA, information_schema)?;
@@ -336,8 +342,11 @@ impl Engine {
             .with_runtime_env(Arc::new(runtime))
             .build();
         state.mark_start_execution();
-        for function in catalog::functions::of_asker(asker) {
+        for function in catalog::functions::of_asker(asker).into_iter().chain(look.functions) {
             state.register_udf(function)?;
+        }
+        for function in look.table_functions {
+            state.register_udtf(function.name(), Arc::clone(function.function()));
         }
         Ok(state)
     }

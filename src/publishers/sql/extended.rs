@@ -18,7 +18,7 @@ use super::wire::{Bind, Message, What, is_binary};
 
 /// Statements and portals that a connection may hold.
 const MOST_STATEMENTS: usize = 1_000;
-const MOST_PORTALS: usize = 100;
+pub(super) const MOST_PORTALS: usize = 100;
 
 /// A statement that was parsed.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(super) struct Portal {
     pub(super) planned: Option<Planned>,
     pub(super) formats: Vec<i16>,
     pub(super) rows: Option<Rows>,
+    /// A cursor that outlives its transaction.
+    pub(super) is_held: bool,
 }
 
 impl<W: AsyncWrite + Unpin> Connection<W> {
@@ -110,7 +112,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
     }
 
     /// `Parse`: reads a statement and finds the types of its parameters and columns.
-    async fn prepare(
+    pub(super) async fn prepare(
         &mut self,
         name: &str,
         sql: &str,
@@ -159,6 +161,10 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 prepared.query = Some(self.shared.engine.parse(query)?);
             }
             Some(Command::Show(name)) => prepared.columns = Some(self.shown(name)?.0),
+            Some(Command::Fetch { name, .. }) => prepared.columns = Some(self.fetched(name)?.0),
+            Some(Command::Execute { name, .. }) => {
+                prepared.columns.clone_from(&self.statement(name)?.columns);
+            }
             _ => {}
         }
         prepared.command = command;
@@ -204,7 +210,8 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             }
         };
         let formats = bind.result_formats;
-        self.state.portals.insert(bind.portal, Portal { prepared, planned, formats, rows: None });
+        let portal = Portal { prepared, planned, formats, rows: None, is_held: false };
+        self.state.portals.insert(bind.portal, portal);
         Ok(())
     }
 
@@ -275,6 +282,28 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 let sent = self.send_texts(&rows).await?;
                 self.complete("SHOW");
                 Ok((false, sent))
+            }
+            (Command::Fetch { name, most }, _) => {
+                let sent = self.fetch(name, *most, &portal.formats, watch).await?;
+                self.complete(&format!("FETCH {sent}"));
+                Ok((false, sent))
+            }
+            (Command::Execute { name, arguments }, _) => {
+                let (text, planned) = self.executed(name, arguments, watch).await?;
+                let mut rows = Rows::of(&planned, watch).await?;
+                self.send_rows(&mut rows, &portal.formats, 0, watch).await?;
+                self.complete(&tag(&text, rows.sent));
+                Ok((false, rows.sent))
+            }
+            (Command::Declare { name, query, hold, binary }, _) => {
+                self.declare(name, query, (*hold, *binary), watch).await?;
+                self.complete("DECLARE CURSOR");
+                Ok((false, 0))
+            }
+            (Command::Prepare { name, types, query }, _) => {
+                self.prepare_as(name, types, query, watch).await?;
+                self.complete("PREPARE");
+                Ok((false, 0))
             }
             (other, _) => {
                 let tag = self.talk(other)?;

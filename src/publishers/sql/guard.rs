@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::cursor;
 use super::error::{self, Error};
 
 /// Longest text of statements that are sent together.
@@ -51,8 +52,34 @@ pub(super) enum Command {
     },
     /// `None`: all.
     Deallocate(Option<String>),
+    /// A query that is answered in pieces, by `FETCH`.
+    Declare {
+        name: String,
+        query: String,
+        /// It outlives its transaction.
+        hold: bool,
+        binary: bool,
+    },
+    /// 0: all rows that are left.
+    Fetch {
+        name: String,
+        most: u32,
+    },
+    /// `None`: all.
+    CloseCursor(Option<String>),
+    Prepare {
+        name: String,
+        /// Of the parameters, where they are named.
+        types: Vec<String>,
+        query: String,
+    },
+    Execute {
+        name: String,
+        /// As text; `None` is null.
+        arguments: Vec<Option<String>>,
+    },
     Discard(&'static str),
-    /// Understood, and without effect here: `UNLISTEN`, `CLOSE`, `SET TRANSACTION`.
+    /// Understood, and without effect here: `UNLISTEN`, `SET TRANSACTION`.
     Nothing(&'static str),
 }
 
@@ -165,7 +192,15 @@ fn command(text: &str, tokens: &[&Token]) -> Result<Command, Error> {
             _ => return Err(Error::new(error::SYNTAX, "DISCARD needs ALL, PLANS or TEMP")),
         }),
         "UNLISTEN" => Command::Nothing("UNLISTEN"),
-        "CLOSE" if at(1) == "ALL" => Command::Nothing("CLOSE CURSOR ALL"),
+        "DECLARE" | "FETCH" | "CLOSE" | "EXECUTE" => {
+            check_depth(tokens)?;
+            cursor::command(text)?
+        }
+        // `PREPARE TRANSACTION` is of another kind.
+        "PREPARE" if at(1) != "TRANSACTION" => {
+            check_depth(tokens)?;
+            cursor::command(text)?
+        }
         "COPY" => copy(text, tokens)?,
         _ => return Err(refused(&first, &at(1), text)),
     })
@@ -207,10 +242,8 @@ fn refused(first: &str, second: &str, text: &str) -> Error {
         "INSTALL",
     ];
     /// PostgreSQL knows them, and this endpoint does not.
-    const ELSE: [&str; 13] = [
-        "DECLARE", "FETCH", "MOVE", "CLOSE", "PREPARE", "EXECUTE", "LISTEN", "COMMIT", "ROLLBACK",
-        "ATTACH", "DETACH", "PRAGMA", "USE",
-    ];
+    const ELSE: [&str; 9] =
+        ["MOVE", "PREPARE", "LISTEN", "COMMIT", "ROLLBACK", "ATTACH", "DETACH", "PRAGMA", "USE"];
     if WRITES.contains(&first) {
         let name = match first {
             "CREATE" | "ALTER" | "DROP" if !second.is_empty() => format!("{first} {second}"),
@@ -224,13 +257,7 @@ fn refused(first: &str, second: &str, text: &str) -> Error {
     }
     if ELSE.contains(&first) {
         let error = Error::new(error::UNSUPPORTED, format!("{first} is not supported"));
-        return match first {
-            "DECLARE" | "FETCH" | "MOVE" | "CLOSE" => error.hint(
-                "Rows are streamed: a cursor is not needed. A driver's fetch size works through the \
-                 extended protocol.",
-            ),
-            _ => error,
-        };
+        return error;
     }
     let near: String =
         text.split_whitespace().next().unwrap_or_default().chars().take(40).collect();
@@ -238,6 +265,12 @@ fn refused(first: &str, second: &str, text: &str) -> Error {
 }
 
 fn query(text: &str, tokens: &[&Token]) -> Result<Command, Error> {
+    check_depth(tokens)?;
+    Ok(Command::Query(text.to_owned()))
+}
+
+/// Refuses what is too deep for the stack.
+fn check_depth(tokens: &[&Token]) -> Result<(), Error> {
     let complex = || {
         Error::new(error::COMPLEX, "the statement is too deep: it has too many operators")
             .hint("Write a long list of values as `x IN (…)`.")
@@ -268,7 +301,7 @@ fn query(text: &str, tokens: &[&Token]) -> Result<Command, Error> {
     if operators > MOST_OPERATORS {
         return Err(complex());
     }
-    Ok(Command::Query(text.to_owned()))
+    Ok(())
 }
 
 /// `TIME ZONE`, `TRANSACTION ISOLATION LEVEL`, `centime.as_of`, `"DateStyle"`.
@@ -535,6 +568,34 @@ mod tests {
             ("DEALLOCATE PREPARE \"a1\"", Command::Deallocate(Some("a1".to_owned()))),
             ("DISCARD ALL", Command::Discard("DISCARD ALL")),
             ("UNLISTEN *", Command::Nothing("UNLISTEN")),
+            ("CLOSE ALL", Command::CloseCursor(None)),
+            ("CLOSE \"C\"", Command::CloseCursor(Some("C".to_owned()))),
+            ("FETCH FORWARD 20 FROM C", Command::Fetch { name: "c".to_owned(), most: 20 }),
+            ("FETCH ALL IN c", Command::Fetch { name: "c".to_owned(), most: 0 }),
+            (
+                "DECLARE \"c\" BINARY NO SCROLL CURSOR WITH HOLD FOR SELECT 1",
+                Command::Declare {
+                    name: "c".to_owned(),
+                    query: "SELECT 1".to_owned(),
+                    hold: true,
+                    binary: true,
+                },
+            ),
+            (
+                "PREPARE p (int, text) AS SELECT $1, $2",
+                Command::Prepare {
+                    name: "p".to_owned(),
+                    types: vec!["int".to_owned(), "text".to_owned()],
+                    query: "SELECT $1, $2".to_owned(),
+                },
+            ),
+            (
+                "EXECUTE p (-1, 'it''s', NULL)",
+                Command::Execute {
+                    name: "p".to_owned(),
+                    arguments: vec![Some("-1".to_owned()), Some("it's".to_owned()), None],
+                },
+            ),
             ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", Command::Nothing("SET")),
             ("TABLE cost", Command::Query("SELECT * FROM  cost".to_owned())),
         ] {
@@ -576,7 +637,12 @@ mod tests {
             assert_eq!(one(sql), Err(error::READ_ONLY), "{sql}");
         }
         assert_eq!(one("SET ROLE postgres"), Err(error::FORBIDDEN));
-        assert_eq!(one("DECLARE c CURSOR FOR SELECT 1"), Err(error::UNSUPPORTED));
+        assert_eq!(one("DECLARE c CURSOR FOR DELETE FROM cost"), Err(error::READ_ONLY));
+        assert_eq!(one("DECLARE c SCROLL CURSOR FOR SELECT 1"), Err(error::UNSUPPORTED));
+        assert_eq!(one("PREPARE p AS DELETE FROM cost"), Err(error::READ_ONLY));
+        assert_eq!(one("PREPARE TRANSACTION 'x'"), Err(error::UNSUPPORTED));
+        assert_eq!(one("FETCH BACKWARD 3 FROM c"), Err("55000"));
+        assert_eq!(one("EXECUTE p (pg_sleep(9))"), Err(error::UNSUPPORTED));
         assert_eq!(one("SELEC 1"), Err(error::SYNTAX));
         assert_eq!(one("'x'"), Err(error::SYNTAX));
         let second = commands("SELECT 1; DROP TABLE cost");

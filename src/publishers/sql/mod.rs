@@ -18,6 +18,7 @@ mod catalog;
 mod config;
 mod connection;
 mod copy;
+mod cursor;
 mod decode;
 mod dialect;
 mod encode;
@@ -46,8 +47,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::BufMut;
-use datafusion::catalog::SchemaProvider;
+use datafusion::catalog::{SchemaProvider, TableFunction};
 use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::ScalarUDF;
 use jiff::Timestamp;
 use tokio::io::{BufReader, split};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,18 +86,42 @@ const STACK_BYTES: usize = 16 * 1024 * 1024;
 /// Where the endpoint finds the tables that it shows.
 #[async_trait]
 pub trait Lake: Send + Sync + fmt::Debug {
-    /// All tables and views, newest or at an instant. Files are found through `runtime`.
-    async fn tables(
+    /// Looks at it, newest or at an instant. Files are found through `runtime`.
+    async fn look(
         &self,
         runtime: Arc<RuntimeEnv>,
         as_of: Option<Timestamp>,
-    ) -> Result<Arc<dyn SchemaProvider>, LakeError>;
+    ) -> Result<Look, LakeError>;
 
     /// Changes when something was committed.
     async fn versions(&self) -> Result<BTreeMap<String, u64>, LakeError>;
 
     /// What the tables hold, in words.
     fn documents(&self) -> Vec<Document>;
+}
+
+/// What of a lake can be asked.
+#[derive(Clone)]
+pub struct Look {
+    /// Tables and views.
+    pub tables: Arc<dyn SchemaProvider>,
+    /// Functions of values.
+    pub functions: Vec<Arc<ScalarUDF>>,
+    /// Functions that give rows.
+    pub table_functions: Vec<Arc<TableFunction>>,
+}
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Look").field("tables", &self.tables.table_names()).finish_non_exhaustive()
+    }
+}
+
+impl Look {
+    /// Nothing but these tables.
+    pub fn of(tables: Arc<dyn SchemaProvider>) -> Self {
+        Self { tables, functions: Vec::new(), table_functions: Vec::new() }
+    }
 }
 
 /// A table in words.

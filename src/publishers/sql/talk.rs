@@ -87,7 +87,14 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 (*tag).to_owned()
             }
             Command::Nothing(tag) => (*tag).to_owned(),
-            Command::Query(_) | Command::Copy { .. } | Command::Show(_) => {
+            Command::CloseCursor(name) => self.close_cursor(name.as_deref())?,
+            Command::Query(_)
+            | Command::Copy { .. }
+            | Command::Show(_)
+            | Command::Declare { .. }
+            | Command::Fetch { .. }
+            | Command::Prepare { .. }
+            | Command::Execute { .. } => {
                 return Err(Error::new(error::INTERNAL, "the statement was not planned"));
             }
         })
@@ -123,6 +130,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
         self.state.transaction = Transaction::None;
         self.state.repeatable = false;
         self.state.pinned = None;
-        self.state.portals.clear();
+        // Without a change of data, what is held after a rollback is as right as after a commit.
+        self.state.portals.retain(|_, portal| portal.is_held);
     }
 }

@@ -11,6 +11,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::catalog::MemorySchemaProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
+use postgres_types::Type;
 use tokio::io::AsyncWriteExt;
 
 use super::wire::put_text;
@@ -55,11 +56,11 @@ fn kettles(rows: u64) -> Arc<MemTable> {
 
 #[async_trait]
 impl Lake for Kitchen {
-    async fn tables(
+    async fn look(
         &self,
         _runtime: Arc<RuntimeEnv>,
         as_of: Option<Timestamp>,
-    ) -> Result<Arc<dyn SchemaProvider>, LakeError> {
+    ) -> Result<Look, LakeError> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         let rows = match as_of {
             None => self.version.load(Ordering::Relaxed),
@@ -75,7 +76,7 @@ impl Lake for Kitchen {
         let schema = MemorySchemaProvider::new();
         schema.register_table("kettles".to_owned(), kettles(rows)).unwrap();
         schema.register_table("cheap_kettles".to_owned(), cheap.into_view()).unwrap();
-        Ok(Arc::new(schema))
+        Ok(Look::of(Arc::new(schema)))
     }
 
     async fn versions(&self) -> Result<BTreeMap<String, u64>, LakeError> {
@@ -189,6 +190,29 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// Types of the columns, as the client is told them.
+    async fn kinds(&mut self, sql: &str) -> Vec<u32> {
+        self.send(&[message(b'Q', |body| put_text(body, sql))]).await;
+        let mut kinds = Vec::new();
+        while let Some((kind, body)) = self.read().await {
+            if kind == b'Z' {
+                break;
+            }
+            if kind == b'T' {
+                let mut rest = &body[2..];
+                while let Some(end) = rest.iter().position(|byte| *byte == 0) {
+                    // After the name: table, number, type, length, modifier, format.
+                    let told: [u8; 4] = rest[end + 7..end + 11].try_into().unwrap();
+                    kinds.push(u32::from_be_bytes(told));
+                    rest = &rest[end + 19..];
+                }
+            }
+        }
+        kinds
+    }
+}
+
 fn code(body: &Bytes) -> String {
     let mut fields = body.split(|byte| *byte == 0);
     let code = fields.find(|field| field.first() == Some(&b'C')).unwrap_or_default();
@@ -276,6 +300,65 @@ async fn values_and_words_are_those_of_postgresql() {
     ] {
         assert_eq!(guest.one(sql).await, expected, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn a_column_has_the_type_that_its_values_have() {
+    let house = House::open(|_| {}).await;
+    let mut guest = house.guest().await;
+    for (value, kind) in [
+        ("price", Type::NUMERIC),
+        ("sum(CASE WHEN price > 2 THEN 0 ELSE price END)", Type::NUMERIC),
+        ("coalesce(sum(price), 0)", Type::NUMERIC),
+        ("max(CASE WHEN price > 2 THEN 1 END)", Type::INT8),
+        ("max(bought)", Type::DATE),
+    ] {
+        let sql = format!(
+            "SELECT {value} FROM kettles {}",
+            if value == "price" { "LIMIT 1" } else { "" }
+        );
+        assert_eq!(guest.kinds(&sql).await, [kind.oid()], "{value}");
+    }
+}
+
+#[tokio::test]
+async fn cursors_and_prepared_statements_have_a_spelling_in_sql() {
+    let house = House::open(|_| {}).await;
+    let mut guest = house.guest().await;
+    let names = async |guest: &mut Guest, sql: &str| -> Vec<String> {
+        let rows = guest.ask(sql).await.unwrap_or_else(|code| panic!("{sql}: {code}"));
+        rows.into_iter().flatten().flatten().collect()
+    };
+    let query = "SELECT name FROM kettles ORDER BY name";
+    let declare = format!("DECLARE \"My C\" NO SCROLL CURSOR FOR {query}");
+    assert_eq!(guest.ask(&declare).await, Err("25P01".to_owned()));
+    guest.ask("BEGIN").await.unwrap();
+    guest.ask(&declare).await.unwrap();
+    assert_eq!(guest.kinds("FETCH 1 FROM \"My C\"").await, [Type::TEXT.oid()]);
+    assert_eq!(names(&mut guest, "FETCH FORWARD 1 FROM \"My C\"").await, ["kettle 1"]);
+    assert_eq!(names(&mut guest, "FETCH ALL FROM \"My C\"").await, ["kettle 2"]);
+    assert_eq!(names(&mut guest, "FETCH NEXT FROM \"My C\"").await, [""; 0]);
+    guest.ask("COMMIT").await.unwrap();
+    // It ended with its transaction; what is held did not.
+    assert_eq!(guest.ask("FETCH 1 FROM \"My C\"").await, Err("34000".to_owned()));
+    guest.ask(&format!("DECLARE held CURSOR WITH HOLD FOR {query}")).await.unwrap();
+    assert_eq!(
+        guest.ask("DECLARE held CURSOR WITH HOLD FOR SELECT 1").await,
+        Err("42P03".to_owned())
+    );
+    guest.ask("BEGIN; COMMIT").await.unwrap();
+    assert_eq!(names(&mut guest, "FETCH 2 FROM HELD").await, ["kettle 0", "kettle 1"]);
+    guest.ask("CLOSE held").await.unwrap();
+    assert_eq!(guest.ask("CLOSE held").await, Err("34000".to_owned()));
+
+    guest.ask("PREPARE dear (numeric) AS SELECT name FROM kettles WHERE price > $1").await.unwrap();
+    assert_eq!(names(&mut guest, "EXECUTE dear (2.5)").await, ["kettle 2"]);
+    assert_eq!(names(&mut guest, "EXECUTE dear (NULL)").await, [""; 0]);
+    assert_eq!(guest.ask("EXECUTE dear").await, Err(error::SYNTAX.to_owned()));
+    assert_eq!(guest.ask("EXECUTE dear ('x')").await, Err("22P02".to_owned()));
+    assert_eq!(guest.ask("EXECUTE none").await, Err("26000".to_owned()));
+    guest.ask("DEALLOCATE dear").await.unwrap();
+    assert_eq!(guest.ask("EXECUTE dear (1)").await, Err("26000".to_owned()));
 }
 
 #[tokio::test]

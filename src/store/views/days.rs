@@ -69,11 +69,29 @@ impl Days {
         between("x_billing_month", self.first.map(month), self.last.map(month))
     }
 
-    /// The exported bills that can hold them, as SQL: what corrects a day may be billed in any month
-    /// after it, and what begins on the first of a month in the one before.
+    /// The first exported bill that can hold them: what corrects a day may be billed in any month after
+    /// it, and what begins on the first of a month in the one before.
+    pub(super) fn first_exported_bill(self) -> Option<Month> {
+        self.first.map(|day| Month::of(day).previous())
+    }
+
+    /// The exported bills that can hold them, as SQL.
     pub(super) fn exported_bills(self) -> String {
-        let before = self.first.map(|day| format!("'{}'", Month::of(day).previous()));
-        between("x_billing_month", before, None)
+        let first = self.first_exported_bill().map(|month| format!("'{month}'"));
+        between("x_billing_month", first, None)
+    }
+
+    /// The whole months that they are of.
+    pub(super) fn whole_months(self) -> Self {
+        Self {
+            first: self.first.map(|day| Month::of(day).first()),
+            last: self.last.map(|day| Month::of(day).last()),
+        }
+    }
+
+    /// Whether one of them is one of `first` to `last`.
+    pub(super) fn meet(self, first: Day, last: Day) -> bool {
+        self.first.is_none_or(|it| last >= it) && self.last.is_none_or(|it| first <= it)
     }
 }
 

@@ -6,11 +6,13 @@
 //! are read.
 
 mod change;
+mod cuts;
 mod days;
 mod names;
 mod tables;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -28,20 +30,32 @@ use jiff::Timestamp;
 use super::StoreError;
 use super::schema::arrow_type;
 use crate::model::{Ownership, Table};
+use cuts::Selection;
 use days::Days;
-use tables::Asks;
+use tables::{Asks, Scope};
 
 pub use change::table as change_table;
+pub(super) use cuts::{Cut, Cuts};
+pub(super) use names::register as name_things;
+
+/// Functions that a session of the store has beside the engine's, by their names: what names things,
+/// and what compares two periods.
+pub const FUNCTIONS: &[&str] =
+    &["aws_service", "cost_environment", "cost_team", "resource_name", change::NAME];
 pub use tables::tables;
 
 /// The column of a view's query that `time` is made of.
 const DAY: &str = "day";
+
+/// The column that the state tells.
+const STATE: &str = "state";
 
 /// What views ask: tables of the lake and of the state, and the functions that name things.
 #[derive(Debug)]
 struct Sources {
     tables: BTreeMap<&'static str, Arc<dyn TableProvider>>,
     ownership: Arc<Ownership>,
+    cuts: Cuts,
     asked_at: Timestamp,
 }
 
@@ -51,11 +65,20 @@ impl Sources {
         self.tables.contains_key("day_status")
     }
 
-    /// The plan of a view's query. It holds the tables themselves, so it fits every session.
-    async fn plan(&self, sql: &str, runtime: &Arc<RuntimeEnv>) -> Result<LogicalPlan> {
+    /// The plan of a query of the views' own. It holds the tables themselves, so it fits every
+    /// session.
+    async fn plan(
+        &self,
+        sql: &str,
+        cut: Option<(Cut, &[PathBuf])>,
+        runtime: &Arc<RuntimeEnv>,
+    ) -> Result<LogicalPlan> {
         let context = SessionContext::new_with_config_rt(SessionConfig::new(), Arc::clone(runtime));
         for (name, table) in &self.tables {
             context.register_table(*name, Arc::clone(table))?;
+        }
+        if let Some((cut, files)) = cut.filter(|(_, files)| !files.is_empty()) {
+            context.register_table(cut.name(), cuts::rows(cut, files)?)?;
         }
         names::register(&context, &self.ownership);
         context.state().create_logical_plan(sql).await
@@ -81,8 +104,22 @@ impl View {
             .iter()
             .map(|column| Field::new(column.name, arrow_type(column.kind), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let definition = asks.sql(&Days::default(), sources.asked_at, sources.has_states());
+        let (days, selection) = (Days::default(), Selection::default());
+        let scope = Scope {
+            days: &days,
+            now: sources.asked_at,
+            states: sources.has_states(),
+            selection: &selection,
+        };
+        let definition = asks.sql(&scope);
         Self { table, asks, definition, schema, sources }
+    }
+
+    /// Whether a query looks at a column.
+    fn wants(&self, name: &str, projection: Option<&Vec<usize>>, filters: &[Expr]) -> bool {
+        let Ok(at) = self.schema.index_of(name) else { return false };
+        projection.is_none_or(|wanted| wanted.contains(&at))
+            || filters.iter().flat_map(Expr::column_refs).any(|column| column.name == name)
     }
 }
 
@@ -114,9 +151,20 @@ impl TableProvider for View {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let days = Days::of(filters);
-        let sql = self.asks.sql(&days, self.sources.asked_at, self.sources.has_states());
-        let plan = self.sources.plan(&sql, session.runtime_env()).await?;
+        let mut days = Days::of(filters);
+        if matches!(self.asks, Asks::ResourceMonths) {
+            days = days.whole_months();
+        }
+        let cut = self.asks.cut();
+        let selection = cut.map(|cut| self.sources.cuts.select(cut, &days)).unwrap_or_default();
+        let scope = Scope {
+            days: &days,
+            now: self.sources.asked_at,
+            states: self.sources.has_states() && self.wants(STATE, projection, filters),
+            selection: &selection,
+        };
+        let files = cut.map(|cut| (cut, selection.files.as_slice()));
+        let plan = self.sources.plan(&self.asks.sql(&scope), files, session.runtime_env()).await?;
         let mut builder = LogicalPlanBuilder::from(plan);
         let columns = self.table.columns.iter().map(|column| {
             let own = if column.name == "time" { DAY } else { column.name };
@@ -142,6 +190,7 @@ impl TableProvider for View {
 pub(super) async fn register(
     context: &SessionContext,
     ownership: Arc<Ownership>,
+    cuts: Cuts,
     now: Timestamp,
     past: bool,
 ) -> Result<(), StoreError> {
@@ -154,7 +203,7 @@ pub(super) async fn register(
             tables.insert(name, context.table_provider(name).await.map_err(failed)?);
         }
     }
-    let sources = Arc::new(Sources { tables, ownership, asked_at: now });
+    let sources = Arc::new(Sources { tables, ownership, cuts, asked_at: now });
     let is_there = |name: &str| sources.tables.contains_key(name);
     for (table, asks) in tables::definitions() {
         if is_there(asks.table()) {

@@ -123,7 +123,7 @@ impl Function {
 }
 
 /// Lets a session call them.
-pub(super) fn register(context: &SessionContext, ownership: &Arc<Ownership>) {
+pub(in crate::store) fn register(context: &SessionContext, ownership: &Arc<Ownership>) {
     for tells in Tells::ALL {
         context.register_udf(ScalarUDF::from(Function {
             tells,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::change;
+use super::cuts::{Cut, Selection};
 use super::days::Days;
 use crate::model::cost::RUN_RATE_EXCLUDES;
 use crate::model::time::{Month, day_of};
@@ -64,20 +65,27 @@ const COST_DAYS: &[Column] = &[
     Column::optional("usage_unit", Type::Text, "Its unit."),
 ];
 
-const RESOURCE_DAYS: &[Column] = &[
-    TIME,
-    Column::required(
-        "resource",
-        Type::Text,
-        "Name as in `utilization_days`; `(none)` for what is charged to no resource.",
-    ),
-    Column::optional("resource_id", Type::Text, "ARN or id on the bill."),
+const RESOURCE_NAME: Column = Column::required(
+    "resource",
+    Type::Text,
+    "Name as in `utilization_days`; `(none)` for what is charged to no resource.",
+);
+const RESOURCE_ID: Column = Column::optional("resource_id", Type::Text, "ARN or id on the bill.");
+
+const RESOURCE_DAYS: &[Column] =
+    &[TIME, RESOURCE_NAME, RESOURCE_ID, SERVICE, ACCOUNT, REGION, ENVIRONMENT, TEAM, COST];
+
+const RESOURCE_MONTHS: &[Column] = &[
+    Column::required("time", Type::Time, "First day of the month, at 00:00 UTC."),
+    RESOURCE_NAME,
+    RESOURCE_ID,
     SERVICE,
     ACCOUNT,
     REGION,
     ENVIRONMENT,
     TEAM,
     COST,
+    Column::required("days", Type::Int, "Days of the month with a charge.").unit("days"),
 ];
 
 const UTILIZATION_DAYS: &[Column] = &[
@@ -138,7 +146,7 @@ pub fn tables() -> Vec<Table> {
             "The whole bill, each charge once, in the richest cut that its month has: every charge \
              where an export of the bill covers it, else Cost Explorer's usage types, and its \
              credits, refunds, tax and support by account. A column that the cut does not tell reads \
-             `(not split)`. Add up `cost_usd` for what the platform's use costs, or `billed_usd` for \
+             `(not split)`. Charges of a bill that differ in none of the columns are one row. Add up `cost_usd` for what the platform's use costs, or `billed_usd` for \
              what the invoice says; both may be added up over any rows, and a row that is no use, such \
              as tax, has a `cost_usd` of zero. A day has many rows.",
             COST_DAYS,
@@ -148,6 +156,13 @@ pub fn tables() -> Vec<Table> {
             "What each resource cost on each day. Only of months that an export of the bill covers: \
              Cost Explorer does not tell resources.",
             RESOURCE_DAYS,
+        ),
+        table(
+            "resource_months",
+            "The same for whole months, and much quicker to ask: add up its months and, from \
+             `resource_days`, the days before and after them. What another month's bill corrected has \
+             a row of its own.",
+            RESOURCE_MONTHS,
         ),
         table(
             "utilization_days",
@@ -175,11 +190,23 @@ fn no_use() -> String {
 pub(super) enum Asks {
     CostDays,
     ResourceDays,
+    ResourceMonths,
     UtilizationDays,
     UnitCosts,
     Months,
     /// First and last days of two periods.
     Change([(Day, Day); 2]),
+}
+
+/// What a query is about, and what is there for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub(super) days: &'a Days,
+    pub(super) now: Timestamp,
+    /// Whether the state is to be asked too.
+    pub(super) states: bool,
+    /// Of [`Asks::cut`].
+    pub(super) selection: &'a Selection,
 }
 
 /// Each view with what it asks.
@@ -188,6 +215,7 @@ pub(super) fn definitions() -> impl Iterator<Item = (Table, Asks)> {
         let asks = match table.name {
             "cost_days" => Asks::CostDays,
             "resource_days" => Asks::ResourceDays,
+            "resource_months" => Asks::ResourceMonths,
             "utilization_days" => Asks::UtilizationDays,
             "unit_costs" => Asks::UnitCosts,
             _ => Asks::Months,
@@ -202,71 +230,161 @@ impl Asks {
         if matches!(self, Self::UtilizationDays) { "usage" } else { "cost" }
     }
 
-    /// The query: it holds all rows of `days`, and may hold others. With `states` it asks the state
-    /// too.
-    pub(super) fn sql(self, days: &Days, now: Timestamp, states: bool) -> String {
+    /// The cut that holds what is asked, where its months are cut.
+    pub(super) fn cut(self) -> Option<Cut> {
         match self {
-            Self::CostDays => cost_days(days, states),
+            Self::CostDays => Some(Cut::Days),
+            Self::ResourceMonths => Some(Cut::Resources),
+            _ => None,
+        }
+    }
+
+    /// The query: it holds all rows of the scope's days, and may hold others.
+    pub(super) fn sql(self, scope: &Scope<'_>) -> String {
+        let days = scope.days;
+        match self {
+            Self::CostDays => cost_days(scope),
             Self::ResourceDays => resource_days(days),
+            Self::ResourceMonths => resource_months(scope),
             Self::UtilizationDays => utilization_days(days),
             Self::UnitCosts => unit_costs(days),
-            Self::Months => months(days, now, states),
+            Self::Months => months(scope),
             Self::Change(periods) => change::sql(periods),
         }
     }
 }
 
-/// Three parts of the bill that have no charge in common, of which a month has the first, or the
-/// other two.
-fn cost_days(days: &Days, states: bool) -> String {
+/// Which bills are added up, as conditions of SQL.
+#[derive(Debug, Clone)]
+pub(super) struct Bills {
+    /// Of exports.
+    exported: String,
+    /// Of Cost Explorer.
+    explored: String,
+    /// On a charge's day.
+    within: String,
+}
+
+impl Default for Bills {
+    fn default() -> Self {
+        Self::that_hold(&Days::default(), &[])
+    }
+}
+
+impl Bills {
+    /// One bill.
+    pub(super) fn of(month: Month) -> Self {
+        let one = format!("x_billing_month = '{month}'");
+        Self { exported: one.clone(), explored: one, within: "true".to_owned() }
+    }
+
+    /// The bills that can hold `days`, but those of the months that are cut.
+    fn that_hold(days: &Days, cut: &[Month]) -> Self {
+        let cut: Vec<String> = cut.iter().map(|month| format!("'{month}'")).collect();
+        let but = if cut.is_empty() {
+            String::new()
+        } else {
+            format!(" and x_billing_month not in ({})", cut.join(", "))
+        };
+        Self {
+            exported: format!("{}{but}", days.exported_bills()),
+            explored: format!("{}{but}", days.bills()),
+            within: days.within("charge_period_start"),
+        }
+    }
+}
+
+/// A day as the instant at which it begins.
+fn instant(day: &str) -> String {
+    format!("arrow_cast({day}, 'Timestamp(µs, \"UTC\")')")
+}
+
+/// Each charge once, added up by all that [`Cut::Days`] tells: three parts of the bill that have none in
+/// common, of which a month has the first, or the other two.
+pub(super) fn charges_by_day(bills: &Bills) -> String {
+    let Bills { exported, explored, within } = bills;
     let no_use = no_use();
     let not_split = format!("'{NOT_SPLIT}'");
-    let (exported, bills) = (days.exported_bills(), days.bills());
-    let within = days.within("c.charge_period_start");
-    let state = if states { "s.state" } else { "cast(null as varchar)" };
-    // A charge of an export may be of a day of an earlier month, which was closed then.
-    let export_state = if states { "coalesce(s.state, 'final')" } else { state };
-    // All views of an export are read at once, and are in one state.
-    let join = |which: &str| {
-        if !states {
-            return String::new();
-        }
-        format!(
-            "left join (select billing_account_id, day, max(state) as state from day_status \
-             where {which} group by billing_account_id, day) s \
-             on s.billing_account_id = c.billing_account_id and s.day = c.charge_period_start"
+    let keys = "part, payer, account, aws_service, service_name, aws_region, usage_type, cost_env, \
+                cost_team, record_type";
+    format!(
+        "select {} as day, {keys}, sum(cost_usd) as cost_usd, sum(billed_usd) as billed_usd, \
+           sum(usage_quantity) as usage_quantity, usage_unit \
+         from (select charge_period_start as day, x_view as part, billing_account_id as payer, \
+           x_billing_month as bill, coalesce(sub_account_id, '(none)') as account, \
+           coalesce(aws_service(service_name), 'other') as aws_service, \
+           coalesce(service_name, '(none)') as service_name, \
+           coalesce(region_id, '(none)') as aws_region, \
+           coalesce(sku_meter, '(none)') as usage_type, \
+           coalesce(cost_environment(sub_account_id, tags), '(none)') as cost_env, \
+           coalesce(cost_team(tags), '(none)') as cost_team, \
+           coalesce(x_record_type, '(none)') as record_type, \
+           case when x_record_type in ({no_use}) then 0 else effective_cost end as cost_usd, \
+           billed_cost as billed_usd, consumed_quantity as usage_quantity, \
+           consumed_unit as usage_unit \
+         from cost where x_view = 'charge' and {exported} and {within} \
+         union all \
+         select charge_period_start, x_view, billing_account_id, x_billing_month, {not_split}, \
+           coalesce(aws_service(service_name), 'other'), coalesce(service_name, '(none)'), \
+           {not_split}, coalesce(sku_meter, '(none)'), {not_split}, {not_split}, {not_split}, \
+           effective_cost, billed_cost, consumed_quantity, consumed_unit \
+         from cost where x_source = 'cost_explorer' and x_view = 'usage_type' and {explored} and \
+           {within} \
+         union all \
+         select charge_period_start, x_view, billing_account_id, x_billing_month, \
+           coalesce(sub_account_id, '(none)'), {not_split}, {not_split}, {not_split}, {not_split}, \
+           {not_split}, {not_split}, x_record_type, 0, billed_cost, cast(null as double), \
+           cast(null as varchar) \
+         from cost where x_source = 'cost_explorer' and x_view = 'record_type' and \
+           x_record_type in ({no_use}) and {explored} and {within}) \
+         group by day, {keys}, usage_unit, bill",
+        instant("day")
+    )
+}
+
+/// The rows of a cut's view: those of its files, and those that have to be added up.
+fn rows_of(cut: Cut, scope: &Scope<'_>) -> String {
+    let mut parts = Vec::new();
+    let selection = scope.selection;
+    if !selection.is_whole {
+        let bills = Bills::that_hold(scope.days, &selection.cut);
+        parts.push(format!("select {} from ({})", cut.columns(), cut.sql(&bills)));
+    }
+    if !selection.files.is_empty() {
+        let within = match cut {
+            Cut::Days => scope.days.within("day"),
+            Cut::Resources => "true".to_owned(),
+        };
+        parts.push(format!("select {} from {} where {within}", cut.columns(), cut.name()));
+    }
+    if parts.is_empty() {
+        // Nothing is there, in the right columns.
+        let bills = Bills { exported: "false".to_owned(), ..Bills::default() };
+        let none = Bills { explored: "false".to_owned(), ..bills };
+        parts.push(format!("select {} from ({})", cut.columns(), cut.sql(&none)));
+    }
+    parts.join(" union all ")
+}
+
+fn cost_days(scope: &Scope<'_>) -> String {
+    // A charge of an export may be of a day of an earlier month, which was closed then. All views of
+    // an export are read at once, and are in one state.
+    let (state, join) = if scope.states {
+        (
+            "case when r.part = 'charge' then coalesce(s.state, 'final') else s.state end",
+            " left join (select case when source = 'data_export' then 'charge' else view end as \
+               part, billing_account_id as payer, day, max(state) as state from day_status \
+             where source = 'data_export' or view in ('usage_type', 'record_type') \
+             group by 1, 2, 3) s on s.part = r.part and s.payer = r.payer and s.day = r.day",
         )
+    } else {
+        ("cast(null as varchar)", "")
     };
     format!(
-        "select c.charge_period_start as day, coalesce(c.sub_account_id, '(none)') as account, \
-           aws_service(c.service_name) as aws_service, \
-           coalesce(c.service_name, '(none)') as service_name, \
-           coalesce(c.region_id, '(none)') as aws_region, \
-           coalesce(c.sku_meter, '(none)') as usage_type, \
-           coalesce(cost_environment(c.sub_account_id, c.tags), '(none)') as cost_env, \
-           coalesce(cost_team(c.tags), '(none)') as cost_team, \
-           coalesce(c.x_record_type, '(none)') as record_type, {export_state} as state, \
-           case when c.x_record_type in ({no_use}) then 0 else c.effective_cost end as cost_usd, \
-           c.billed_cost as billed_usd, c.consumed_quantity as usage_quantity, \
-           c.consumed_unit as usage_unit \
-         from cost c {from_export} where c.x_view = 'charge' and {exported} and {within} \
-         union all \
-         select c.charge_period_start, {not_split}, aws_service(c.service_name), \
-           coalesce(c.service_name, '(none)'), {not_split}, coalesce(c.sku_meter, '(none)'), \
-           {not_split}, {not_split}, {not_split}, {state}, c.effective_cost, c.billed_cost, \
-           c.consumed_quantity, c.consumed_unit \
-         from cost c {from_usage} \
-         where c.x_source = 'cost_explorer' and c.x_view = 'usage_type' and {bills} and {within} \
-         union all \
-         select c.charge_period_start, coalesce(c.sub_account_id, '(none)'), {not_split}, \
-           {not_split}, {not_split}, {not_split}, {not_split}, {not_split}, c.x_record_type, \
-           {state}, 0, c.billed_cost, cast(null as double), cast(null as varchar) \
-         from cost c {from_records} where c.x_source = 'cost_explorer' \
-           and c.x_view = 'record_type' and c.x_record_type in ({no_use}) and {bills} and \
-           {within}",
-        from_export = join("source = 'data_export'"),
-        from_usage = join("source = 'cost_explorer' and view = 'usage_type'"),
-        from_records = join("source = 'cost_explorer' and view = 'record_type'"),
+        "select r.day, account, aws_service, service_name, aws_region, usage_type, cost_env, \
+           cost_team, record_type, {state} as state, cost_usd, billed_usd, usage_quantity, \
+           usage_unit from ({}) r{join}",
+        rows_of(Cut::Days, scope)
     )
 }
 
@@ -282,21 +400,51 @@ pub(super) fn of_use(days: &Days) -> String {
     )
 }
 
-fn resource_days(days: &Days) -> String {
+/// What each resource cost on each day; with `by_bill` apart for each bill that charged it.
+fn charges_by_resource(bills: &Bills, by_bill: bool) -> String {
+    let Bills { exported, within, .. } = bills;
+    let bill = if by_bill { "x_billing_month, " } else { "" };
     format!(
-        "select charge_period_start as day, coalesce(resource_name(resource_id), '(none)') as \
-           resource, resource_id, coalesce(aws_service(service_name), 'other') as aws_service, \
+        "select {bill}charge_period_start as day, resource_id, \
+           coalesce(aws_service(service_name), 'other') as aws_service, \
            coalesce(sub_account_id, '(none)') as account, \
            coalesce(region_id, '(none)') as aws_region, \
            coalesce(max(cost_environment(sub_account_id, tags)), '(none)') as cost_env, \
            coalesce(max(cost_team(tags)), '(none)') as cost_team, sum(effective_cost) as cost_usd \
          from cost where x_view = 'charge' and {exported} and {within} and \
-           (x_record_type is null or x_record_type not in ({no_use})) \
-         group by charge_period_start, resource_id, aws_service(service_name), sub_account_id, \
-           region_id",
-        exported = days.exported_bills(),
-        within = days.within("charge_period_start"),
-        no_use = no_use()
+           (x_record_type is null or x_record_type not in ({})) \
+         group by {bill}charge_period_start, resource_id, aws_service(service_name), \
+           sub_account_id, region_id",
+        no_use()
+    )
+}
+
+/// The same by months, as [`Cut::Resources`] tells it.
+pub(super) fn charges_by_month(bills: &Bills) -> String {
+    let keys = "resource_id, aws_service, account, aws_region, cost_env, cost_team";
+    let month = instant("date_trunc('month', day)");
+    format!(
+        "select {month} as day, {keys}, sum(cost_usd) as cost_usd, count(*) as days from ({}) \
+         group by x_billing_month, {month}, {keys}",
+        charges_by_resource(bills, true)
+    )
+}
+
+const RESOURCE: &str = "coalesce(resource_name(resource_id), '(none)') as resource";
+
+fn resource_days(days: &Days) -> String {
+    format!(
+        "select day, {RESOURCE}, resource_id, aws_service, account, aws_region, cost_env, \
+           cost_team, cost_usd from ({})",
+        charges_by_resource(&Bills::that_hold(days, &[]), false)
+    )
+}
+
+fn resource_months(scope: &Scope<'_>) -> String {
+    format!(
+        "select day, {RESOURCE}, resource_id, aws_service, account, aws_region, cost_env, \
+           cost_team, cost_usd, days from ({})",
+        rows_of(Cut::Resources, scope)
     )
 }
 
@@ -368,9 +516,9 @@ fn unit_costs(days: &Days) -> String {
     )
 }
 
-fn months(days: &Days, now: Timestamp, states: bool) -> String {
-    let open = Month::of(day_of(now));
-    let (state, join) = if states {
+fn months(scope: &Scope<'_>) -> String {
+    let open = Month::of(day_of(scope.now));
+    let (state, join) = if scope.states {
         (
             format!(
                 "case when c.month >= '{open}' then 'open' when s.is_final then 'final' else \
@@ -390,6 +538,6 @@ fn months(days: &Days, now: Timestamp, states: bool) -> String {
              sum(case when x_view = 'usage_type' then effective_cost end) as cost_usd \
            from cost where x_view in ('account_service', 'usage_type') and {} \
            group by x_billing_month) c {join}",
-        days.bills()
+        scope.days.bills()
     )
 }

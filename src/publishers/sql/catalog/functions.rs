@@ -8,23 +8,20 @@ use std::sync::Arc;
 use chrono::DateTime;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    TypeSignature, Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    Volatility,
 };
 use datafusion::scalar::ScalarValue;
 
-use super::{DATABASE, Names, OWNER, json, standard, to_char};
+use super::{DATABASE, Names, OWNER, bounded, json, standard, to_char};
 use crate::model::table::literal;
 use crate::publishers::sql::error::{self, Error, raise};
 use crate::publishers::sql::session::{SERVER_VERSION, Settings};
 use crate::publishers::sql::types;
-
-/// Most that one call of a function may make of a batch, in bytes.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// Who asks, for the functions that say so.
 #[derive(Debug, Clone)]
@@ -225,7 +222,7 @@ pub(in crate::publishers::sql) fn register(
     for function in all {
         registry.register_udf(function)?;
     }
-    bound(registry)
+    bounded::bound(registry)
 }
 
 /// Comments, numbers and types.
@@ -460,107 +457,5 @@ impl ScalarUDFImpl for ToChar {
             Some(to_char::format(at, patterns.value(row)))
         });
         Ok(ColumnarValue::Array(Arc::new(StringArray::from_iter(texts))))
-    }
-}
-
-/// Puts a bound on the functions that can make much of little.
-fn bound(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    for name in [
-        "repeat",
-        "lpad",
-        "rpad",
-        "replace",
-        "array_repeat",
-        "array_resize",
-        "range",
-        "generate_series",
-    ] {
-        if let Ok(inner) = registry.udf(name) {
-            registry.register_udf(Arc::new(ScalarUDF::new_from_impl(Bounded { inner })))?;
-        }
-    }
-    Ok(())
-}
-
-/// A function whose result is estimated before it is made.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Bounded {
-    inner: Arc<ScalarUDF>,
-}
-
-impl Bounded {
-    /// At least so many bytes will be made, as far as the arguments tell.
-    fn estimate(&self, args: &ScalarFunctionArgs) -> usize {
-        let rows = args.number_rows.max(1);
-        let number = |at: usize| -> usize {
-            let array = args.args.get(at).and_then(|arg| arg.to_array(rows).ok());
-            let array = array.and_then(|array| cast(&array, &DataType::Int64).ok());
-            let most = array.and_then(|array| {
-                let values = array.as_primitive::<datafusion::arrow::datatypes::Int64Type>();
-                values.iter().flatten().max()
-            });
-            usize::try_from(most.unwrap_or(0)).unwrap_or(0)
-        };
-        // The longest text of an argument.
-        let length = |at: usize| -> usize {
-            let array = args.args.get(at).and_then(|arg| arg.to_array(rows).ok());
-            let array = array.and_then(|array| cast(&array, &DataType::LargeUtf8).ok());
-            array
-                .map(|array| array.as_string::<i64>().iter().flatten().map(str::len).max())
-                .and_then(|most| most)
-                .unwrap_or(0)
-        };
-        let each = match self.inner.name() {
-            "repeat" => length(0).saturating_mul(number(1)),
-            "lpad" | "rpad" => number(1),
-            "replace" => {
-                let times = length(0) / length(1).max(1);
-                times.saturating_mul(length(2))
-            }
-            "array_repeat" => number(1).saturating_mul(16),
-            "array_resize" => number(1).saturating_mul(8),
-            _ => {
-                let step = if args.args.len() > 2 { number(2).max(1) } else { 1 };
-                let (from, to) =
-                    if args.args.len() > 1 { (number(0), number(1)) } else { (0, number(0)) };
-                (to.saturating_sub(from) / step).saturating_mul(8)
-            }
-        };
-        each.saturating_mul(rows)
-    }
-}
-
-impl ScalarUDFImpl for Bounded {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arg_types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let field = self.inner.return_field_from_args(args)?;
-        Ok(Arc::new(Field::new(self.name(), field.data_type().clone(), true)))
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(arg_types)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        if self.estimate(&args) > MOST_BYTES {
-            let message = format!("the result of {} would be too large", self.name());
-            return Err(raise(Error::new(error::MEMORY, message)));
-        }
-        self.inner.invoke_with_args(args)
     }
 }

@@ -4,6 +4,7 @@
 //! a question about them costs no look at the lake. What PostgreSQL ships (its types, functions and
 //! operators) comes from `datafusion-pg-catalog`; the tables, columns, comments and users are ours.
 
+mod bounded;
 pub(super) mod functions;
 mod json;
 mod pg;
@@ -18,6 +19,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::error::Result;
 
+pub(super) use self::bounded::Concatenation;
 pub(super) use self::functions::Asker;
 pub(super) use self::json::{JsonOperators, Types};
 
