@@ -1,6 +1,7 @@
 //! Charges as allocation looks at them, from the lake; and what the metrics say of it.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use jiff::Timestamp;
 
@@ -11,7 +12,8 @@ use crate::insights::allocation::{Allocation, Charge, allocate};
 use crate::model::cost::{CHARGE, RUN_RATE_EXCLUDES, TEAM};
 use crate::model::table::literal;
 use crate::model::time::day_of;
-use crate::model::{Day, Month, Value};
+use crate::model::{Day, Month, Usd, Value};
+use crate::store::state::{AllocatedMonth, AllocatedPart};
 use crate::store::{Store, StoreError};
 
 /// A month, allocated.
@@ -107,10 +109,55 @@ fn tagged(row: &[Value], key: &str) -> Option<Charge> {
     })
 }
 
+/// Keeps who pays for each month, for the table `allocations`; what is kept as it would be now is left.
+async fn keep_months(store: &Store, config: &Config, now: Timestamp) -> Result<(), StoreError> {
+    let kept = store.state.allocations()?;
+    let kept: BTreeMap<Month, String> = kept.into_iter().map(|it| (it.month, it.mark)).collect();
+    let rules = format!(
+        "{} {:?} {:?} {}",
+        env!("CARGO_PKG_VERSION"),
+        config.allocation,
+        config.tags.team_tags,
+        config.cost.team_tag
+    );
+    let mut hasher = std::hash::DefaultHasher::new();
+    rules.hash(&mut hasher);
+    let rules = hasher.finish();
+    for (month, bill) in store.bill_marks().await? {
+        let mark = format!("{bill} {rules:016x}");
+        if kept.get(&month) == Some(&mark) {
+            continue;
+        }
+        let allocation = allocated(store, config, month, None, now).await?.allocation;
+        let parts = parts(&allocation);
+        let month = AllocatedMonth { month, mark, allocated_at: now, parts };
+        store.state.transaction(|tx| tx.keep_allocation(&month))?;
+    }
+    Ok(())
+}
+
+/// What adds up to the month.
+fn parts(allocation: &Allocation) -> Vec<AllocatedPart> {
+    let of_teams = allocation.teams.iter().flat_map(|(team, share)| {
+        [("direct", share.direct), ("shared", share.shared)].map(|(kind, cost)| AllocatedPart {
+            team: Some(team.clone()),
+            kind: kind.to_owned(),
+            cost,
+        })
+    });
+    let of_nobody = allocation.unallocated.iter().map(|(reason, cost)| AllocatedPart {
+        team: None,
+        kind: reason.as_str().to_owned(),
+        cost: *cost,
+    });
+    of_teams.chain(of_nobody).filter(|part| part.cost != Usd::ZERO).collect()
+}
+
 impl Daemon {
-    /// Allocates the month so far, for the metrics.
+    /// Allocates the month so far, for the metrics, and every month whose bill or rules changed.
     pub(super) async fn allocate(&self, watch: &Watch) -> Result<(), StoreError> {
         let now = self.now();
+        keep_months(&self.store, &watch.config, now).await?;
         let month = Month::of(day_of(now));
         let Allocated { allocation, .. } =
             allocated(&self.store, &watch.config, month, None, now).await?;

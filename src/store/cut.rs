@@ -13,7 +13,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use jiff::Timestamp;
 
 use super::files::{encode, put};
-use super::lake::{Open, session_of};
+use super::lake::{Open, files_by_month, session_of};
 use super::schema::Partition;
 use super::views::{self, Cut, Cuts};
 use super::{Store, StoreError};
@@ -26,9 +26,7 @@ const MEMORY: usize = 256 * 1024 * 1024;
 impl Store {
     /// The cuts of these versions.
     pub(super) fn cuts(&self, tables: &[Open], ownership: &Ownership) -> Result<Cuts, StoreError> {
-        let cost = tables.iter().find(|open| open.handle.table.name == "cost");
-        let months = cost.map(Open::files_by_month).transpose()?.unwrap_or_default();
-        Ok(Cuts::look(&self.folder_of_cuts(), &months, ownership))
+        Ok(Cuts::look(&self.folder_of_cuts(), &files_by_month(tables)?, ownership))
     }
 
     fn folder_of_cuts(&self) -> PathBuf {

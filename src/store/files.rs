@@ -75,15 +75,22 @@ pub(super) fn encode(
     }
     let Some((writer, _)) = writer else { return Ok(None) };
     let bytes = writer.into_inner().map_err(|error| StoreError::lake(table.name, error))?;
+    let hash = digest([partition.directory().as_bytes(), &bytes]);
+    Ok(Some(Encoded { bytes, hash, rows }))
+}
+
+/// A hash of some bytes, one after the other: 128 bits in digits.
+pub(super) fn digest<'b>(parts: impl IntoIterator<Item = &'b [u8]>) -> String {
     let mut hasher = Sha256::new();
-    hasher.update(partition.directory());
-    hasher.update(&bytes);
+    for part in parts {
+        hasher.update(part);
+    }
     let mut hash = String::with_capacity(HASH_DIGITS);
     for byte in hasher.finalize().iter().take(HASH_DIGITS / 2) {
         // Writing to a text cannot fail.
         let _ = write!(hash, "{byte:02x}");
     }
-    Ok(Some(Encoded { bytes, hash, rows }))
+    hash
 }
 
 /// The table's columns as the file holds them: as declared, but dictionaries where the batch has

@@ -62,14 +62,21 @@ pub(super) struct Handle {
 
 /// A version of a table.
 pub(super) struct Open {
-    pub(super) handle: Arc<Handle>,
+    handle: Arc<Handle>,
     /// `None` when nothing was committed yet.
     table: Option<DeltaTable>,
 }
 
+/// The files that hold each month of the bill.
+pub(super) fn files_by_month(
+    tables: &[Open],
+) -> Result<BTreeMap<Month, BTreeSet<String>>, StoreError> {
+    let cost = tables.iter().find(|open| open.handle.table.name == "cost");
+    Ok(cost.map(Open::files_by_month).transpose()?.unwrap_or_default())
+}
+
 impl Open {
-    /// The files that hold each month of the bill.
-    pub(super) fn files_by_month(&self) -> Result<BTreeMap<Month, BTreeSet<String>>, StoreError> {
+    fn files_by_month(&self) -> Result<BTreeMap<Month, BTreeSet<String>>, StoreError> {
         let mut months: BTreeMap<Month, BTreeSet<String>> = BTreeMap::new();
         let Some(table) = &self.table else { return Ok(months) };
         let snapshot =

@@ -29,7 +29,7 @@ mod tests;
 mod views;
 mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -49,7 +49,7 @@ pub use state::State;
 pub use views::FUNCTIONS;
 pub use writer::{BillView, Commit, Writer};
 
-use crate::model::{Ownership, Table};
+use crate::model::{Month, Ownership, Table};
 
 /// The store of a folder. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -183,6 +183,19 @@ impl Store {
         let cuts = self.cuts(&tables, &ownership)?;
         views::register(&context, ownership, cuts, now, as_of.is_some()).await?;
         Ok(context)
+    }
+
+    /// A mark of each month's bill, which changes with it.
+    ///
+    /// # Errors
+    ///
+    /// The lake cannot be read.
+    pub async fn bill_marks(&self) -> Result<BTreeMap<Month, String>, StoreError> {
+        let months = lake::files_by_month(&self.lake.open_at(None).await?)?;
+        let mark = |files: BTreeSet<String>| {
+            files::digest(files.iter().flat_map(|file| [file.as_bytes(), &[0]]))
+        };
+        Ok(months.into_iter().map(|(month, files)| (month, mark(files))).collect())
     }
 
     /// Answers a query that only reads.

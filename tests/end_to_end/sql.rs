@@ -82,11 +82,11 @@ fn said(output: &Output) -> String {
 }
 
 /// A script of `tests/python` against the endpoint; what it says when it fails.
-fn script(python: &Path, name: &str, endpoint: &Endpoint) -> Result<(), String> {
+fn script(python: &Path, name: &str, endpoint: &Endpoint, more: &[&str]) -> Result<(), String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name);
     let port = endpoint.sql.to_string();
     let mut command = Command::new(python);
-    command.arg(path).args(["--port", &port, "--user", USER, "--password", PASSWORD]);
+    command.arg(path).args(["--port", &port, "--user", USER, "--password", PASSWORD]).args(more);
     told(name, &mut command)
 }
 
@@ -112,8 +112,11 @@ fn every_client_reads_the_lake_and_none_changes_it() {
             "sql_grafana.py",
             "sql_attacks.py",
         ] {
-            failed.extend(script(&python, name, &endpoint).err());
+            failed.extend(script(&python, name, &endpoint, &[]).err());
         }
+        let lake = endpoint.centime.path().join("data/lake");
+        let lake = ["--lake", lake.to_str().unwrap()];
+        failed.extend(script(&python, "lake_readers.py", &endpoint, &lake).err());
         // Every statement is in the log with its user, and counted.
         let log = log_of(&endpoint.centime);
         let line = log.lines().find(|line| line.contains("DROP TABLE cost")).unwrap_or_default();

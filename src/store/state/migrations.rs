@@ -240,6 +240,14 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (finding, changed_on)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE allocation (
+        month TEXT PRIMARY KEY,
+        mark TEXT NOT NULL,
+        allocated_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 fn form(connection: &Connection, path: &Path) -> Result<usize, StoreError> {

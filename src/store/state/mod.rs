@@ -4,6 +4,7 @@
 //! both or neither. Methods block for a moment on the disk; call the large ones from a blocking
 //! task.
 
+mod allocations;
 mod bills;
 mod budgets;
 mod days;
@@ -27,6 +28,7 @@ use rust_decimal::Decimal;
 use super::StoreError;
 use crate::model::{Day, Usd};
 
+pub use allocations::{AllocatedMonth, AllocatedPart};
 pub use bills::{BillTotal, SeenRestatement, SourceDifference};
 pub use budgets::MadeForecast;
 pub use days::{DayRead, DayStatus, Restatement, day_reads};

@@ -11,7 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use jiff::Timestamp;
 
-use super::{DayStatus, SeenRestatement, State, Tx};
+use super::{AllocatedMonth, AllocatedPart, DayStatus, SeenRestatement, State, Tx};
 use crate::model::realised::{self, Realised};
 use crate::model::time::start_of;
 use crate::model::{Column, Incident, Table, Type, Value};
@@ -282,6 +282,20 @@ const REALIZED_SAVINGS: &[Column] = &[
     .unit("USD"),
 ];
 
+const ALLOCATIONS: &[Column] = &[
+    Column::required("month", Type::Text, "Month of the bill: `2026-02`."),
+    Column::required("time", Type::Time, "Its first day, at 00:00 UTC."),
+    Column::optional("team", Type::Text, "Who pays; null: nobody."),
+    Column::required(
+        "kind",
+        Type::Text,
+        "`direct`: its own; `shared`: its part of shared costs; why nobody pays: `untagged`, \
+         `invalid_value`, `untaggable`, `shared_unsplit`.",
+    ),
+    Column::required("cost_usd", Type::Money, "Effective cost of use.").unit("USD"),
+    Column::required("allocated_at", Type::Time, "When this was last made of the month's bill."),
+];
+
 const MEASURED_CHANGES: &[Column] = &[
     Column::required("finding", Type::Text, "As `findings.id`: what the change ended."),
     Column::required("rule", Type::Text, "Id of the rule."),
@@ -347,6 +361,13 @@ pub fn tables() -> Vec<Table> {
             "Changes that ended findings, and what they have saved.",
             MEASURED_CHANGES,
         ),
+        table(
+            "allocations",
+            "Who pays for each month by the rules of `allocation`: add up all rows of a month and it is \
+             the month's cost. It is made anew when the bill or the rules change; `centime allocation` \
+             answers with the rules of any day.",
+            ALLOCATIONS,
+        ),
         table("day_status", "How settled the cost of each day is, for each view.", DAY_STATUS),
         table(
             "bill_totals",
@@ -368,6 +389,20 @@ pub fn tables() -> Vec<Table> {
         table("incident_events", "What happened to incidents, and who did it.", INCIDENT_EVENTS),
         table("suppressions", "What was not told on purpose, and why.", SUPPRESSIONS),
     ]
+}
+
+fn allocated(it: &AllocatedMonth) -> Vec<Vec<Value>> {
+    let row = |part: &AllocatedPart| {
+        vec![
+            it.month.to_string().into(),
+            start_of(it.month.first()).into(),
+            part.team.as_deref().into(),
+            part.kind.as_str().into(),
+            part.cost.into(),
+            it.allocated_at.into(),
+        ]
+    };
+    it.parts.iter().map(row).collect()
 }
 
 fn measured_change(it: &Realised) -> Vec<Value> {
@@ -486,6 +521,7 @@ fn cells(
                 ]
             })
             .collect(),
+        "allocations" => tx.allocations()?.iter().flat_map(allocated).collect(),
         "measured_changes" => tx.realised()?.iter().map(measured_change).collect(),
         "day_status" => tx
             .day_statuses(now, settle_days)?

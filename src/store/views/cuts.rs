@@ -6,7 +6,6 @@
 //! month is added up when it is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,12 +15,12 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::error::Result;
-use sha2::{Digest, Sha256};
 
 use super::days::Days;
 use super::tables::{Bills, charges_by_day, charges_by_month};
 use crate::model::cost::aws_services;
 use crate::model::{Column, Day, Month, Ownership, Table, Type};
+use crate::store::files::digest;
 use crate::store::schema::arrow_schema;
 
 /// What is cut.
@@ -114,9 +113,6 @@ struct Piece {
     days: Option<(Day, Day)>,
 }
 
-/// Digits of the hash in a file's name: 128 bits.
-const HASH_DIGITS: usize = 32;
-
 /// The cuts that a version of the bill can have, and those that are there.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Cuts {
@@ -153,17 +149,8 @@ impl Cuts {
                 aws_services()
             );
             for (month, files) in months {
-                let mut hasher = Sha256::new();
-                hasher.update(&made_by);
-                for file in files {
-                    hasher.update([0]);
-                    hasher.update(file);
-                }
-                let mut key = String::with_capacity(HASH_DIGITS);
-                for byte in hasher.finalize().iter().take(HASH_DIGITS / 2) {
-                    // Writing to a text cannot fail.
-                    let _ = write!(key, "{byte:02x}");
-                }
+                let parts = files.iter().flat_map(|file| [&[0], file.as_bytes()]);
+                let key = digest(std::iter::once(made_by.as_bytes()).chain(parts));
                 keys.insert((cut, *month), key);
             }
         }
