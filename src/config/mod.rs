@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::insights::alerts::{Channels, Nature};
+use crate::model::names::is_same_tag_key;
 use crate::model::{Ownership, SecretSource, Selection};
 use crate::services::{self, Service};
 use crate::yaml::{self, Fields, Node, Problems, Read, Reader};
@@ -294,7 +295,7 @@ impl Config {
             (&mut ownership.team_tags, &self.cost.team_tag),
             (&mut ownership.environment_tags, &self.cost.environment_tag),
         ] {
-            if !keys.iter().any(|key| key.eq_ignore_ascii_case(own)) {
+            if !keys.iter().any(|key| is_same_tag_key(key, own)) {
                 keys.insert(0, own.clone());
             }
         }

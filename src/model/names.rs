@@ -27,9 +27,28 @@ pub fn bucket_and_rest(url: &str) -> Option<(&str, &str)> {
     ((3..=63).contains(&bucket.len()) && bucket.chars().all(is_name)).then_some((bucket, rest))
 }
 
+/// Whether two spellings mean the same key of a tag: case, and the signs that Athena writes as `_`, are
+/// folded, because one tag is spelled in several ways by the exports of a bill.
+pub fn is_same_tag_key(a: &str, b: &str) -> bool {
+    fn folded(key: &str) -> impl Iterator<Item = char> + '_ {
+        key.chars().map(|c| match c {
+            ':' | '-' | ' ' | '.' | '/' => '_',
+            _ => c.to_ascii_lowercase(),
+        })
+    }
+    folded(a).eq(folded(b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tag_is_the_same_in_every_spelling() {
+        assert!(is_same_tag_key("Cost-Center", "cost_center"));
+        assert!(is_same_tag_key("app/team", "App.Team"));
+        assert!(!is_same_tag_key("team", "teams"));
+    }
 
     #[test]
     fn regions_end_with_a_digit() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::names::is_same_tag_key;
 use super::table::{Column, Table, Type, Value};
 
 /// A kind of resource and the table that its resources fill. Declared with [`kind!`](crate::kind)
@@ -144,7 +145,7 @@ pub fn name_in_arn(id: &str) -> &str {
 
 /// Which tags mean environment, team and owner, and how their values are written.
 ///
-/// Keys are tried in order and compared without case; values are trimmed, lowered and mapped
+/// Keys are tried in order and compared as [`is_same_tag_key`] does; values are trimmed, lowered and mapped
 /// through `aliases` (`prd` → `prod`), environments only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ownership {
@@ -212,7 +213,7 @@ impl Ownership {
 fn first_tag<'a>(keys: &[String], tags: &'a BTreeMap<String, String>) -> Option<&'a str> {
     keys.iter().find_map(|key| {
         tags.iter()
-            .find(|(name, value)| name.eq_ignore_ascii_case(key) && !value.trim().is_empty())
+            .find(|(name, value)| is_same_tag_key(name, key) && !value.trim().is_empty())
             .map(|(_, value)| value.trim())
     })
 }

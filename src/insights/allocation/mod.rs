@@ -13,6 +13,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 pub use self::config::{Config, Matcher, Pool, Rule, Split};
+use crate::model::names::is_same_tag_key;
 use crate::model::pattern::matches;
 use crate::model::{Day, Usd};
 
@@ -94,15 +95,9 @@ impl Allocation {
     }
 }
 
-/// Keys of tags are compared in lower case, with `-`, `:` and `_` alike.
-fn folded(key: &str) -> String {
-    key.to_lowercase().replace([':', '-', ' '], "_")
-}
-
 /// The value of a key, in whatever spelling.
 fn value<'c>(values: &'c BTreeMap<String, String>, key: &str) -> Option<&'c str> {
-    let key = folded(key);
-    values.iter().find(|(own, _)| folded(own) == key).map(|(_, value)| value.as_str())
+    values.iter().find(|(own, _)| is_same_tag_key(own, key)).map(|(_, value)| value.as_str())
 }
 
 impl Matcher {

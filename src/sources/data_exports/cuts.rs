@@ -9,8 +9,9 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{Date32Type, Decimal128Type};
 use jiff::ToSpan;
 
-use super::{SOURCE, amount, names};
+use super::{SOURCE, amount};
 use crate::model::cost::{Bill, Charge, RUN_RATE_EXCLUDES, Selection};
+use crate::model::names::is_same_tag_key;
 use crate::model::time::Month;
 use crate::model::{Day, Usd};
 use crate::sources::cost_explorer::{self, Cut, View};
@@ -207,7 +208,7 @@ impl<'c> Cuts<'c> {
         let is_run_rate =
             !run.key.record_type.as_deref().is_some_and(|it| RUN_RATE_EXCLUDES.contains(&it));
         let tag = |key: &str| {
-            let mut found = run.tags.iter().filter(|(own, _)| names::is_same_key(own, key));
+            let mut found = run.tags.iter().filter(|(own, _)| is_same_tag_key(own, key));
             found.next().map(|(_, value)| value.as_str())
         };
         for (cut, rows) in &mut self.views {

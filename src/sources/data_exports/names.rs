@@ -113,17 +113,6 @@ fn tag_key(key: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether two spellings mean the same key: case and the signs that Athena writes as `_` are folded.
-pub(super) fn is_same_key(a: &str, b: &str) -> bool {
-    fn folded(key: &str) -> impl Iterator<Item = char> + '_ {
-        key.chars().map(|c| match c {
-            ':' | '-' | ' ' | '.' | '/' => '_',
-            _ => c.to_ascii_lowercase(),
-        })
-    }
-    folded(a).eq(folded(b))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,8 +141,5 @@ mod tests {
             r#"{"aws:createdBy":"x","cost_center":"12","team":"risk"}"#
         );
         assert_eq!(tags(&BTreeMap::new(), &[], 0), None);
-        assert!(is_same_key("Cost-Center", "cost_center"));
-        assert!(is_same_key("Team", "team"));
-        assert!(!is_same_key("team", "teams"));
     }
 }
