@@ -109,11 +109,11 @@ fn tagged(row: &[Value], key: &str) -> Option<Charge> {
 
 impl Daemon {
     /// Allocates the month so far, for the metrics.
-    pub(super) async fn allocate(&self, watch: &Watch) -> Result<(), StoreError> {
+    pub(super) async fn allocate(&self, watch: &Watch) -> Result<Allocated, StoreError> {
         let now = self.now();
         let month = Month::of(day_of(now));
-        let Allocated { allocation, .. } =
-            allocated(&self.store, &watch.config, month, None, now).await?;
+        let allocated = allocated(&self.store, &watch.config, month, None, now).await?;
+        let allocation = &allocated.allocation;
         self.snapshot().allocation = Some(crate::publishers::prometheus::snapshot::Allocated {
             teams: allocation
                 .teams
@@ -129,6 +129,6 @@ impl Daemon {
                 .coverage()
                 .and_then(|it| rust_decimal::prelude::ToPrimitive::to_f64(&it)),
         });
-        Ok(())
+        Ok(allocated)
     }
 }
