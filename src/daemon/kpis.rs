@@ -13,11 +13,11 @@ use super::{Daemon, Watch, commitments};
 use crate::config::Config;
 use crate::insights::allocation::Allocation;
 use crate::insights::budgets::{Every, Period, Scope};
-use crate::insights::kpis::{Explored, Facts, Leaf, Priced, answers};
+use crate::insights::kpis::{Explored, Facts, Leaf, Paid, Priced, answers};
 use crate::model::cost::{CHARGE, RECORD_TYPE, RUN_RATE_EXCLUDES, USAGE_TYPE, billed_as};
 use crate::model::table::literal;
 use crate::model::time::{DayState, Span, day_of, start_of};
-use crate::model::unit::NODE_TAG;
+use crate::model::unit::is_of_cluster;
 use crate::model::{Day, Month, Usd, Value};
 use crate::publishers::prometheus::snapshot::Kpi;
 use crate::sources::data_exports;
@@ -204,39 +204,41 @@ impl Lake<'_> {
         Ok(found.iter().map(|row| (tags(&row[0]), usd(&row[1]))).collect())
     }
 
-    /// Usage without a price, at list or negotiated, counts on neither side.
+    /// Usage that has no price of a kind counts on neither side.
     async fn priced(&self) -> Result<Priced, StoreError> {
-        let is_usage = "x_record_type in ('Usage', 'SavingsPlanCoveredUsage', 'DiscountedUsage') \
-                        and list_cost is not null and contracted_cost is not null";
+        let is_usage = "x_record_type in ('Usage', 'SavingsPlanCoveredUsage', 'DiscountedUsage')";
         let is_plan = "x_record_type = 'SavingsPlanCoveredUsage'";
         let eligible = eligible();
         let sum = |column: &str, when: &str| format!("sum(case when {when} then {column} end)");
+        let with = |price: &str| format!("{is_usage} and {price} is not null");
         let select = [
             sum("list_cost", is_usage),
+            sum("effective_cost", &with("list_cost")),
             sum("contracted_cost", is_usage),
-            sum("effective_cost", is_usage),
+            sum("effective_cost", &with("contracted_cost")),
             sum("contracted_cost", is_plan),
             sum("contracted_cost", &format!("x_record_type = 'Usage' and {eligible}")),
         ];
         let found = self.ask(&select.join(", "), CHARGE, "", "").await?;
         let sums: Vec<Usd> = found.iter().flatten().map(usd).collect();
-        let [list, contracted, effective, covered, eligible_on_demand] = sums.as_slice() else {
+        let [list, list_paid, contracted, contracted_paid, covered, on_demand] = sums.as_slice()
+        else {
             return Ok(Priced::default());
         };
         Ok(Priced {
-            list: *list,
-            contracted: *contracted,
-            effective: *effective,
+            list: Paid { price: *list, effective: *list_paid },
+            contracted: Paid { price: *contracted, effective: *contracted_paid },
             covered: *covered,
-            eligible_on_demand: *eligible_on_demand,
+            eligible_on_demand: *on_demand,
         })
     }
 
     /// Hours of the instances that carry the tag of an EMR cluster's node.
     async fn nodes(&self) -> Result<Vec<(String, Decimal)>, StoreError> {
         let and = format!(
-            " and strpos(tags, '{NODE_TAG}') > 0 and service_name in ({}) and \
+            " and {} and service_name in ({}) and \
              (strpos(sku_meter, 'BoxUsage:') > 0 or strpos(sku_meter, 'SpotUsage:') > 0)",
+            is_of_cluster(),
             services("ec2")
         );
         let select = "sku_meter, sum(cast(consumed_quantity as decimal(38, 9)))";

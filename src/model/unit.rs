@@ -4,6 +4,8 @@
 //! Where the bill has a quantity, it counts: it covers the same days as the cost and is restated with
 //! it. CloudWatch counts what no bill knows: bytes, messages, partitions.
 
+use super::usage::Cadence;
+
 /// A unit: what it costs, and what it is counted in.
 #[derive(Debug, Clone, Copy)]
 pub struct Unit {
@@ -27,7 +29,42 @@ pub enum Volume {
     /// Their hours, times the vCPUs of the instance class in their names.
     Vcpus,
     /// What CloudWatch measured of resources of a kind.
-    Measured { kind: &'static str, of: &'static [Measure], cadence: Cadence },
+    Measured(Measured),
+}
+
+/// Metrics of a kind of resource, which are read and answered alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured {
+    pub kind: &'static str,
+    pub of: &'static [Measure],
+    pub cadence: Cadence,
+    pub period: Period,
+    /// A resource without data did nothing: its cost counts. Else nobody knows, and it does not.
+    pub silence_is_zero: bool,
+}
+
+impl Measured {
+    /// Of an hourly metric that is read with every cycle, and whose silence says nothing.
+    const fn of(kind: &'static str, of: &'static [Measure]) -> Self {
+        let (cadence, period) = (Cadence::Regular, Period::Hour);
+        Self { kind, of, cadence, period, silence_is_zero: false }
+    }
+
+    const fn silence_is_zero(self) -> Self {
+        Self { silence_is_zero: true, ..self }
+    }
+
+    const fn slow(self) -> Self {
+        Self { cadence: Cadence::Slow, ..self }
+    }
+
+    const fn daily(self) -> Self {
+        Self { period: Period::Day, ..self }
+    }
+
+    const fn volume(self) -> Volume {
+        Volume::Measured(self)
+    }
 }
 
 /// A metric, and what it counts.
@@ -40,11 +77,11 @@ pub struct Measure {
     pub count: &'static str,
 }
 
-/// How often the metric has a value.
+/// How often a metric has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cadence {
-    Hourly,
-    Daily,
+pub enum Period {
+    Hour,
+    Day,
 }
 
 /// Usage types by their names without the region prefix, and what they do for a unit.
@@ -62,10 +99,25 @@ pub struct Part {
     pub of_nodes: bool,
 }
 
-/// Cost allocation tag that EMR gives its nodes and their volumes: the id of their cluster.
+/// Cost allocation tag that EMR gives its nodes and their volumes: the id of their cluster. Exports in
+/// Athena's form have lost its punctuation.
 ///
 /// Source: Amazon EMR Management Guide, "Tag and categorize Amazon EMR cluster resources".
-pub const NODE_TAG: &str = "aws:elasticmapreduce:job-flow-id";
+const NODE_TAGS: [&str; 2] =
+    ["aws:elasticmapreduce:job-flow-id", "aws:elasticmapreduce_job_flow_id"];
+
+/// Whether a charge has the tag, in SQL over its `tags`.
+pub fn is_of_cluster() -> String {
+    let found = NODE_TAGS.map(|tag| format!("strpos(tags, '{tag}') > 0"));
+    format!("({})", found.join(" or "))
+}
+
+/// The id of the cluster in the tag, in SQL over the `tags` of a charge that has it.
+pub fn cluster() -> String {
+    let values = NODE_TAGS
+        .map(|tag| format!("nullif(split_part(split_part(tags, '\"{tag}\":\"', 2), '\"', 1), '')"));
+    format!("coalesce({})", values.join(", "))
+}
 
 impl Part {
     const fn of(has: &'static str) -> Self {
@@ -119,7 +171,7 @@ impl Unit {
 
     /// Whether CloudWatch counts it.
     pub fn is_measured(&self) -> bool {
-        matches!(self.volume, Volume::Measured { .. })
+        matches!(self.volume, Volume::Measured(_))
     }
 }
 
@@ -134,8 +186,8 @@ const DATABASES: &[Part] = &[
     Part::cost("PIOPS").without("Storage"),
 ];
 
-const fn measured(kind: &'static str, of: &'static [Measure]) -> Volume {
-    Volume::Measured { kind, of, cadence: Cadence::Hourly }
+const fn measure(metric: &'static str, count: &'static str) -> Measure {
+    Measure { metric, count }
 }
 
 /// Units of the services that centime watches. A GB of traffic is 10⁹ bytes, one that is stored is what
@@ -161,10 +213,9 @@ pub const UNITS: &[Unit] = &[
         id: "msk_gb_in",
         service: "msk",
         parts: MSK,
-        volume: measured(
-            "msk_clusters",
-            &[Measure { metric: "bytes_in_per_s", count: "mean * 3600" }],
-        ),
+        volume: Measured::of("msk_clusters", &[measure("bytes_in_per_s", "mean * 3600")])
+            .silence_is_zero()
+            .volume(),
         size: 1_000_000_000,
         doc: "a GB that producers write, with all that provisioned MSK costs",
     },
@@ -172,10 +223,9 @@ pub const UNITS: &[Unit] = &[
         id: "msk_gb_out",
         service: "msk",
         parts: MSK,
-        volume: measured(
-            "msk_clusters",
-            &[Measure { metric: "bytes_out_per_s", count: "mean * 3600" }],
-        ),
+        volume: Measured::of("msk_clusters", &[measure("bytes_out_per_s", "mean * 3600")])
+            .silence_is_zero()
+            .volume(),
         size: 1_000_000_000,
         doc: "a GB that consumers read, with all that provisioned MSK costs; replication is not in it, nor is transfer between zones",
     },
@@ -183,10 +233,9 @@ pub const UNITS: &[Unit] = &[
         id: "msk_million_messages",
         service: "msk",
         parts: MSK,
-        volume: measured(
-            "msk_clusters",
-            &[Measure { metric: "messages_in_per_s", count: "mean * 3600" }],
-        ),
+        volume: Measured::of("msk_clusters", &[measure("messages_in_per_s", "mean * 3600")])
+            .slow()
+            .volume(),
         size: 1_000_000,
         doc: "a million messages that producers write, with all that provisioned MSK costs",
     },
@@ -194,7 +243,9 @@ pub const UNITS: &[Unit] = &[
         id: "msk_partition",
         service: "msk",
         parts: MSK,
-        volume: measured("msk_clusters", &[Measure { metric: "global_partitions", count: "max" }]),
+        volume: Measured::of("msk_clusters", &[measure("global_partitions", "max")])
+            .slow()
+            .volume(),
         size: 730,
         doc: "a partition that is kept for a month, without its replicas, with all that provisioned MSK costs",
     },
@@ -218,7 +269,7 @@ pub const UNITS: &[Unit] = &[
         id: "emr_active_hour",
         service: "emr",
         parts: EMR,
-        volume: measured("emr_clusters", &[Measure { metric: "idle_ratio", count: "1 - mean" }]),
+        volume: Measured::of("emr_clusters", &[measure("idle_ratio", "1 - mean")]).volume(),
         size: 1,
         doc: "an hour in which a cluster does something, with what EMR, its nodes and their volumes cost",
     },
@@ -242,13 +293,12 @@ pub const UNITS: &[Unit] = &[
         id: "lambda_million_successes",
         service: "lambda",
         parts: &[Part::whole_cost()],
-        volume: measured(
+        volume: Measured::of(
             "lambda_functions",
-            &[
-                Measure { metric: "invocations", count: "sum" },
-                Measure { metric: "errors", count: "-sum" },
-            ],
-        ),
+            &[measure("invocations", "sum"), measure("errors", "-sum")],
+        )
+        .silence_is_zero()
+        .volume(),
         size: 1_000_000,
         doc: "a million requests that did not fail, with all that Lambda costs: dearer than a million requests by what retries cost",
     },
@@ -288,10 +338,8 @@ pub const UNITS: &[Unit] = &[
         id: "rds_gb_transferred",
         service: "rds",
         parts: DATABASES,
-        volume: measured(
-            "rds_instances",
-            &[Measure { metric: "throughput_bytes_per_s", count: "mean * 3600" }],
-        ),
+        volume: Measured::of("rds_instances", &[measure("throughput_bytes_per_s", "mean * 3600")])
+            .volume(),
         size: 1_000_000_000,
         doc: "a GB that instances read from or write to their storage, with what instances, storage and I/O cost",
     },
@@ -371,11 +419,7 @@ pub const UNITS: &[Unit] = &[
         id: "s3_million_objects",
         service: "s3",
         parts: &[Part::cost("TimedStorage")],
-        volume: Volume::Measured {
-            kind: "s3_buckets",
-            of: &[Measure { metric: "objects", count: "mean * 24" }],
-            cadence: Cadence::Daily,
-        },
+        volume: Measured::of("s3_buckets", &[measure("objects", "mean * 24")]).daily().volume(),
         size: 730_000_000,
         doc: "a million objects that are stored for a month, in any class",
     },

@@ -65,17 +65,18 @@ fn units(out: &mut String) {
         "\n### Units of `unit_costs`\n\n\
          A unit that the bill counts is there wherever the bill is. One that CloudWatch counts has a row \
          where its metric was read to the end of the day: in a month of an export, of the accounts and \
-         regions that are watched; in a month of Cost Explorer, where what is watched is all that is \
-         billed of the service. What an EMR cluster's nodes cost, only an export tells.\n\n\
+         regions that are watched, without resources of which nothing is known; in a month of Cost \
+         Explorer, where what is watched is all that is billed of the service. What an EMR cluster's \
+         nodes cost, only an export tells.\n\n\
          | unit | what it is | counted by |\n|---|---|---|\n",
     );
     for unit in UNITS {
         let counted = match unit.volume {
             Volume::Billed => "the bill".to_owned(),
             Volume::Vcpus => "the bill: hours × vCPUs of the class".to_owned(),
-            Volume::Measured { of, .. } => {
+            Volume::Measured(it) => {
                 let metrics: Vec<String> =
-                    of.iter().map(|measure| format!("`{}`", measure.metric)).collect();
+                    it.of.iter().map(|measure| format!("`{}`", measure.metric)).collect();
                 metrics.join(", ")
             }
         };

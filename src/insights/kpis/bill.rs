@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use super::{Facts, Figure, Measured};
+use super::{Facts, Figure, Measured, Paid, Priced};
 use crate::insights::commitments::{Part, part};
 use crate::model::Usd;
 use crate::model::cost::aws_service;
@@ -86,12 +86,12 @@ pub(super) fn unused_commitment(facts: &Facts) -> Measured {
 }
 
 /// Against a price of the same usage: what was paid for it, and for commitments that nothing used.
-fn savings_rate(facts: &Facts, price: fn(&super::Priced) -> Usd) -> Measured {
+fn savings_rate(facts: &Facts, paid: fn(&Priced) -> Paid) -> Measured {
     let priced = facts.priced.as_ref().ok_or(NEEDS_EXPORT)?;
     let (_, unused) = commitments(facts)?.unwrap_or_default();
-    let price = price(priced);
-    let saved = price - priced.effective - unused;
-    Figure::ratio(saved.0, price.0, "no usage of the month has a price")
+    let Paid { price, effective } = paid(priced);
+    let saved = price - effective - unused;
+    Figure::ratio(saved.0, price.0, "the export does not tell such a price of any usage")
 }
 
 pub(super) fn effective_savings_rate(facts: &Facts) -> Measured {

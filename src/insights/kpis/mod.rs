@@ -125,14 +125,19 @@ pub struct Leaf {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Priced {
     /// At public prices.
-    pub list: Usd,
+    pub list: Paid,
     /// At negotiated prices, without commitments.
-    pub contracted: Usd,
-    /// Amortized, for the same usage.
-    pub effective: Usd,
+    pub contracted: Paid,
     /// At negotiated prices: usage that Savings Plans cover, and usage on demand that they could.
     pub covered: Usd,
     pub eligible_on_demand: Usd,
+}
+
+/// What usage would have cost at a price, and what the same usage did cost, amortized.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Paid {
+    pub price: Usd,
+    pub effective: Usd,
 }
 
 /// Coverage as Cost Explorer measured it.

@@ -55,6 +55,9 @@ fn opportunity(facts: &Facts, rules: &[&str]) -> Measured {
     let was_open = |record: &&FindingRecord| {
         record.opened_at < end && record.resolved_at.is_none_or(|resolved| resolved >= end)
     };
+    if facts.findings.iter().all(|it| it.opened_at >= end) {
+        return Err("findings began after the month, or there are none".to_owned());
+    }
     let counted = facts
         .findings
         .iter()

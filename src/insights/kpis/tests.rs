@@ -68,9 +68,8 @@ fn february() -> Facts {
             (vec!["environment".to_owned(), "env".to_owned()], Vec::new()),
         ],
         priced: Some(Priced {
-            list: usd("1000"),
-            contracted: usd("900"),
-            effective: usd("640"),
+            list: Paid { price: usd("1000"), effective: usd("640") },
+            contracted: Paid { price: usd("900"), effective: usd("640") },
             covered: usd("300"),
             eligible_on_demand: usd("200"),
         }),
@@ -133,8 +132,8 @@ fn a_published_example_of_the_effective_savings_rate() {
     let mut facts = february();
     facts.records.clear();
     facts.records.push(("Usage".to_owned(), usd("780")));
-    facts.priced =
-        Some(Priced { contracted: usd("1000"), effective: usd("780"), ..Priced::default() });
+    let contracted = Paid { price: usd("1000"), effective: usd("780") };
+    facts.priced = Some(Priced { contracted, ..Priced::default() });
     holds(&facts, &[("effective_savings_rate", "0.22"), ("unused_commitment", "0")]);
     assert_eq!(told(&facts, "commitment_utilization").unwrap_err(), "there is no commitment");
 }
@@ -148,6 +147,10 @@ fn what_findings_would_save_is_held_against_a_month_at_the_same_pace() {
     facts.declined.insert("sized".to_owned());
     facts.findings[0].resolved_at = Some("2026-02-20T00:00:00Z".parse().unwrap());
     holds(&facts, &[("waste_share", "0"), ("rightsizing_opportunity", "0")]);
+    // Nothing is said of a month before the first finding: nobody looked.
+    let mut before = february();
+    before.month = "2026-01".parse().unwrap();
+    assert!(told(&before, "waste_share").unwrap_err().contains("began"));
     // It was open at the end of the month, and has ended since.
     facts.findings[0].resolved_at = Some("2026-03-01T00:00:00Z".parse().unwrap());
     holds(&facts, &[("waste_share", "0.040001")]);

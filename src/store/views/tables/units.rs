@@ -11,7 +11,7 @@ use jiff::ToSpan;
 
 use super::{COST, ENVIRONMENT, NOT_SPLIT, SERVICE, TIME, no_use};
 use crate::model::cost::{CHARGE, REGION, USAGE_TYPE, billed_as};
-use crate::model::unit::{Cadence, NODE_TAG, UNITS, Unit, Volume};
+use crate::model::unit::{Period, UNITS, Unit, Volume, cluster, is_of_cluster};
 use crate::model::{Column, Type};
 use crate::store::views::days::Days;
 
@@ -74,13 +74,19 @@ fn listed(names: impl IntoIterator<Item = &'static str>) -> String {
 fn parts(units: &[&Unit]) -> String {
     let mut rows = String::new();
     for unit in units {
+        let (cadence, is_daily, is_zero) = match unit.volume {
+            Volume::Measured(it) => {
+                (it.cadence.as_str(), it.period == Period::Day, it.silence_is_zero)
+            }
+            Volume::Billed | Volume::Vcpus => ("", false, false),
+        };
         for part in unit.parts {
             let comma = if rows.is_empty() { "" } else { ", " };
             let of = if part.of_nodes { NODES } else { unit.service };
             // Writing to a text cannot fail.
             let _ = write!(
                 rows,
-                "{comma}('{}', '{}', '{of}', '{}', '{}', {}, {}, {}, {}, {})",
+                "{comma}('{}', '{}', '{of}', '{}', '{}', {}, {}, {}, {}, {}, '{cadence}', {is_daily}, {is_zero})",
                 unit.id,
                 unit.service,
                 part.has,
@@ -95,7 +101,7 @@ fn parts(units: &[&Unit]) -> String {
     }
     format!(
         "(select * from (values {rows}) as p (unit, service, label, has, lacks, is_cost, is_volume, \
-         is_vcpus, needs_export, size))"
+         is_vcpus, needs_export, size, cadence, is_daily, is_zero))"
     )
 }
 
@@ -116,7 +122,7 @@ impl Scope<'_> {
         let within = self.days.within("charge_period_start");
         if is_export {
             let nodes = if units.iter().any(|unit| unit.needs_export()) {
-                format!(" or strpos(tags, '{NODE_TAG}') > 0")
+                format!(" or {}", is_of_cluster())
             } else {
                 String::new()
             };
@@ -170,12 +176,14 @@ impl Scope<'_> {
                  case when is_vcpus then {VCPUS} else 1 end end) as quantity, \
                min(case when is_volume then consumed_unit end) as least, \
                max(case when is_volume then consumed_unit end) as most, \
-               count(case when is_volume and is_vcpus and ({VCPUS}) is null then 1 end) as unknown \
+               count(case when is_volume and is_vcpus and ({VCPUS}) is null then 1 end) as unknown, \
+               bool_or(label = '{NODES}') or not bool_or(needs_export) as has_nodes \
                from leaf join part using (label) {join} \
                where {IS_OF} and {is_settled} \
                  and (not needs_export or x_source <> 'cost_explorer') \
                group by day, service, unit, cost_env) \
-             select * from counted where quantity > 0 and least = most and unknown = 0)",
+             select * from counted where quantity > 0 and least = most and unknown = 0 \
+               and has_nodes)",
             parts = parts(&units),
             of = of_charge(),
             exported = self.charges(true, &units),
@@ -183,8 +191,8 @@ impl Scope<'_> {
         )
     }
 
-    /// What CloudWatch counted of each resource on each day: `counted`, and, as far as they were
-    /// measured to the end of the day, the places of it: `place`.
+    /// What CloudWatch counted of each resource on each day: `counted`. And where it was read to the end
+    /// of the day, which a later day shows: `scope`. What is there and was not counted did nothing.
     fn counts(&self, units: &[&Unit]) -> String {
         let later = Days {
             first: self.days.first,
@@ -193,27 +201,36 @@ impl Scope<'_> {
         let within = later.within("day");
         let mut rows = Vec::new();
         for unit in units {
-            let Volume::Measured { kind, of, cadence } = unit.volume else { continue };
-            let is_daily = cadence == Cadence::Daily;
-            for measure in of {
+            let Volume::Measured(it) = unit.volume else { continue };
+            for measure in it.of {
                 rows.push(format!(
                     "select day, account, region, resource_id as resource, '{}' as unit, \
-                       {is_daily} as is_daily, sum({}) as volume from usage \
-                     where service = '{}' and kind = '{kind}' and metric = '{}' and {within} \
+                       sum({}) as volume from usage \
+                     where service = '{}' and kind = '{}' and metric = '{}' and {} \
                      group by day, account, region, resource_id",
-                    unit.id, measure.count, unit.service, measure.metric
+                    unit.id,
+                    measure.count,
+                    unit.service,
+                    it.kind,
+                    measure.metric,
+                    self.days.within("day")
                 ));
             }
         }
         format!(
-            "counted as (select day, account, region, resource, unit, \
-               bool_or(is_daily) as is_daily, sum(volume) as volume from ({}) \
-               group by day, account, region, resource, unit), \
-             place as (select *, is_daily or day < max(day) over \
-                 (partition by account, region, unit) as is_whole from ( \
-               select day, account, region, unit, bool_or(is_daily) as is_daily, \
-                 sum(volume) as volume from counted group by day, account, region, unit))",
-            rows.join(" union all ")
+            "counted as (select day, account, region, resource, unit, sum(volume) as volume \
+               from ({rows}) group by day, account, region, resource, unit), \
+             place as (select *, day < max(day) over \
+                 (partition by account, region, service, cadence) as is_whole from ( \
+               select day, account, region, service, cadence from usage \
+               where service in ({services}) and {within} \
+               group by day, account, region, service, cadence)), \
+             scope as (select p.day, p.account, p.region, k.service, k.cadence, k.is_daily \
+               from place p join (select distinct service, cadence, is_daily from part) k \
+                 on k.service = p.service and k.cadence = p.cadence \
+               where p.is_whole or k.is_daily)",
+            rows = rows.join(" union all "),
+            services = listed(units.iter().map(|unit| unit.service)),
         )
     }
 
@@ -229,32 +246,37 @@ impl Scope<'_> {
                  with part as {parts}, {counts}{open}, \
                  leaf as (select charge_period_start as day, x_source, \
                    sub_account_id as account, region_id as region, {of} as label, \
-                   resource_name(resource_id) as resource, \
+                   {resource} as resource, \
                    coalesce(cost_environment(sub_account_id, tags), '(none)') as cost_env, \
                    sku_meter, sum(effective_cost) as cost from cost where {exported} \
                    group by 1, 2, 3, 4, 5, 6, 7, 8), \
-                 owned as (select day, service, unit, max(size) as size, account, region, resource, \
-                   cost_env, sum(cost) as cost, row_number() over (partition by day, unit, account, \
+                 owned as (select day, service, unit, max(size) as size, \
+                   max(cadence) as cadence, bool_or(is_daily) as is_daily, \
+                   bool_or(is_zero) as is_zero, \
+                   bool_or(label = '{NODES}') or not bool_or(needs_export) as has_nodes, account, region, resource, cost_env, sum(cost) as cost, row_number() over (partition by day, unit, account, \
                      region, resource order by sum(cost) desc, cost_env) as nth \
                    from leaf join part using (label) {join} where {IS_OF} and is_cost and {is_settled} \
                    group by day, service, unit, account, region, resource, cost_env) \
                  select o.day, o.service, o.unit, o.cost_env, sum(o.cost) as cost, \
                    sum(c.volume) / max(o.size) as volume from owned o \
-                 join place p on p.is_whole and p.day = o.day and p.unit = o.unit and \
-                   p.account = o.account and p.region = o.region \
+                 join scope s on s.service = o.service and s.cadence = o.cadence and \
+                   s.is_daily = o.is_daily and s.day = o.day and s.account = o.account and \
+                   s.region = o.region \
                  left join counted c on o.nth = 1 and c.day = o.day and c.unit = o.unit and \
                    c.account = o.account and c.region = o.region and c.resource = o.resource \
+                 where (o.is_zero or c.volume is not null) and o.has_nodes \
                  group by o.day, o.service, o.unit, o.cost_env) where volume > 0",
                 parts = parts(&units),
                 counts = self.counts(&units),
                 of = of_charge(),
+                resource = resource(),
                 exported = self.charges(true, &units),
             )
         })
     }
 
-    /// Units that CloudWatch counts, in months of Cost Explorer: its usage types are of all accounts,
-    /// so it counts only where the cost of those that are watched is the whole, but for a hundredth.
+    /// Units that CloudWatch counts, in months of Cost Explorer: its usage types are of all accounts and
+    /// regions, so it counts only where the cost of those that were read is the whole, but for a hundredth.
     fn measured_of_cost_explorer(&self) -> Option<String> {
         let units: Vec<&Unit> =
             UNITS.iter().filter(|unit| unit.is_measured() && !unit.needs_export()).collect();
@@ -268,20 +290,27 @@ impl Scope<'_> {
                  leaf as (select charge_period_start as day, x_source, \
                    aws_service(service_name) as label, sku_meter, sum(effective_cost) as cost \
                    from cost where {explored} group by 1, 2, 3, 4), \
-                 watched as (select charge_period_start as day, aws_service(service_name) as label, \
+                 region_cost as (select charge_period_start as day, sub_account_id as account, \
+                   region_id as region, aws_service(service_name) as label, \
                    sum(effective_cost) as cost from cost where x_view = '{REGION}' and \
                    x_source = 'cost_explorer' and {bills} and {within} and \
-                   service_name in ({services}) group by 1, 2), \
-                 covered as (select l.day, l.label from (select day, label, sum(cost) as cost from leaf \
-                   group by day, label) l join watched w on w.day = l.day and w.label = l.label \
-                   where w.cost >= l.cost * 0.99), \
-                 spent as (select day, service, unit, max(size) as size, sum(cost) as cost \
-                   from (select l.* from leaf l join covered c on c.day = l.day and \
-                     c.label = l.label) l join part using (label) {join} \
+                   service_name in ({services}) group by 1, 2, 3, 4), \
+                 read as (select s.day, s.service, s.cadence, s.is_daily, sum(r.cost) as cost \
+                   from region_cost r join scope s on s.day = r.day and s.account = r.account and \
+                     s.region = r.region and s.service = r.label \
+                   group by s.day, s.service, s.cadence, s.is_daily), \
+                 covered as (select r.day, r.service, r.cadence, r.is_daily from read r join \
+                   (select day, label, sum(cost) as cost from leaf group by day, label) l \
+                   on l.day = r.day and l.label = r.service where r.cost >= l.cost * 0.99), \
+                 spent as (select day, service, unit, max(size) as size, \
+                   max(cadence) as cadence, bool_or(is_daily) as is_daily, sum(cost) as cost \
+                   from leaf join part using (label) {join} \
                    where {IS_OF} and is_cost and {is_settled} group by day, service, unit), \
-                 whole as (select day, unit, sum(volume) as volume from place \
-                   group by day, unit having bool_and(is_whole)) \
+                 whole as (select day, unit, sum(volume) as volume from counted \
+                   group by day, unit) \
                  select s.day, s.service, s.unit, s.cost, w.volume / s.size as volume from spent s \
+                 join covered c on c.day = s.day and c.service = s.service and \
+                   c.cadence = s.cadence and c.is_daily = s.is_daily \
                  join whole w on w.day = s.day and w.unit = s.unit) where volume > 0",
                 parts = parts(&units),
                 counts = self.counts(&units),
@@ -296,10 +325,15 @@ impl Scope<'_> {
 /// What a charge of an export is of.
 fn of_charge() -> String {
     format!(
-        "case when strpos(tags, '{NODE_TAG}') > 0 and service_name not in ({}) then '{NODES}' \
-         else aws_service(service_name) end",
+        "case when {} and service_name not in ({}) then '{NODES}' else aws_service(service_name) end",
+        is_of_cluster(),
         listed(billed_as("emr"))
     )
+}
+
+/// Which resource a charge is of, as `usage` knows it: a node of EMR is of its cluster.
+fn resource() -> String {
+    format!("case when {} then {} else resource_name(resource_id) end", is_of_cluster(), cluster())
 }
 
 #[cfg(test)]
@@ -511,6 +545,8 @@ mod tests {
                     "0.25",
                 ),
                 (10, ACCOUNT, EC2, "EU-BoxUsage:m5.xlarge", "i-2", PROD, 24.0, "Hrs", "99"),
+                // Nobody knows what the nodes of this one cost.
+                (10, ACCOUNT, EMR, "EU-BoxUsage:m5.xlarge", "j-2", DEV, 24.0, "Hrs", "1.15"),
                 // A database in two zones, and one whose class says nothing of vCPUs.
                 (10, ACCOUNT, RDS, "EU-Multi-AZUsage:db.r6g.large", "a", PROD, 24.0, "Hrs", "9"),
                 (10, ACCOUNT, RDS, "EU-InstanceUsage:db.m5.metal", "b", DEV, 24.0, "Hrs", "9"),
@@ -551,6 +587,7 @@ mod tests {
                 day: date(2026, 1, 20),
                 service_name: Some(MSK.to_owned()),
                 sub_account_id: account.map(ToOwned::to_owned),
+                region_id: account.map(|_| "eu-west-1".to_owned()),
                 sku_meter: meter.map(ToOwned::to_owned),
                 consumed_quantity: meter.map(|_| 72.0),
                 consumed_unit: meter.map(|_| "Hrs".to_owned()),
