@@ -13,6 +13,7 @@ mod export;
 mod findings;
 mod forecast;
 mod iam_policy;
+mod kpis;
 mod logging;
 mod memory;
 mod notify;
@@ -93,6 +94,7 @@ enum Command {
     Findings(findings::Arguments),
     Savings(savings::Arguments),
     Allocation(allocation::Arguments),
+    Kpis(kpis::Arguments),
     Prices(prices::Arguments),
     Parity(parity::Arguments),
     Cost(cost::Arguments),
@@ -158,6 +160,7 @@ pub fn main() -> ExitCode {
         Command::Findings(arguments) => findings::run(&arguments),
         Command::Savings(arguments) => savings::run(&arguments),
         Command::Allocation(arguments) => allocation::run(&arguments),
+        Command::Kpis(arguments) => kpis::run(&arguments),
         Command::Prices(arguments) => prices::run(&arguments),
         Command::Parity(arguments) => parity::run(&arguments),
         Command::Cost(arguments) => cost::run(&arguments),

@@ -155,12 +155,12 @@ fn parts(allocation: &Allocation) -> Vec<AllocatedPart> {
 
 impl Daemon {
     /// Allocates the month so far, for the metrics, and every month whose bill or rules changed.
-    pub(super) async fn allocate(&self, watch: &Watch) -> Result<(), StoreError> {
+    pub(super) async fn allocate(&self, watch: &Watch) -> Result<Allocated, StoreError> {
         let now = self.now();
         keep_months(&self.store, &watch.config, now).await?;
         let month = Month::of(day_of(now));
-        let Allocated { allocation, .. } =
-            allocated(&self.store, &watch.config, month, None, now).await?;
+        let allocated = allocated(&self.store, &watch.config, month, None, now).await?;
+        let allocation = &allocated.allocation;
         self.snapshot().allocation = Some(crate::publishers::prometheus::snapshot::Allocated {
             teams: allocation
                 .teams
@@ -176,6 +176,6 @@ impl Daemon {
                 .coverage()
                 .and_then(|it| rust_decimal::prelude::ToPrimitive::to_f64(&it)),
         });
-        Ok(())
+        Ok(allocated)
     }
 }

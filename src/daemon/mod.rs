@@ -16,6 +16,7 @@ pub mod cost;
 mod deliver;
 mod exports;
 mod judge;
+pub mod kpis;
 mod observe;
 mod owners;
 pub mod prices;
@@ -27,6 +28,7 @@ pub mod schedule;
 pub mod second_opinion;
 mod sql;
 mod tell;
+mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -389,9 +391,11 @@ impl Daemon {
             sources.extend(self.read_aws_budgets(&watch).await?);
             self.keep_requests()?;
             self.reconcile(&watch).await?;
-            self.allocate(&watch).await?;
+            let allocated = self.allocate(&watch).await?;
+            self.count_units(&watch).await?;
             self.judge_budgets(&watch).await?;
             self.measure_changes(&watch).await?;
+            self.measure_kpis(&watch, &allocated).await?;
             self.cut_views().await;
         }
         self.tell(&watch, &sources).await?;

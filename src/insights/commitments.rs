@@ -156,6 +156,42 @@ impl Commitments {
     }
 }
 
+/// What is bought ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    SavingsPlan,
+    Reservation,
+}
+
+/// What the amortized cost of a record type is, where it is of a commitment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What usage has used.
+    Used,
+    /// What is left of its fee, that nothing has used.
+    Unused,
+}
+
+/// Which commitment a record type is of, in whatever spelling, and what it says of it.
+///
+/// Source: AWS Cost and Usage Report guide, line item types.
+pub fn part(record_type: &str) -> Option<(Kind, Part)> {
+    let name: String = record_type
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
+    match name.as_str() {
+        "savingsplancoveredusage" => Some((Kind::SavingsPlan, Part::Used)),
+        "savingsplanrecurringfee" | "savingsplanupfrontfee" => {
+            Some((Kind::SavingsPlan, Part::Unused))
+        }
+        "discountedusage" => Some((Kind::Reservation, Part::Used)),
+        "rifee" => Some((Kind::Reservation, Part::Unused)),
+        _ => None,
+    }
+}
+
 /// A reservation is applied before a Savings Plan, which covers a part of what is left.
 fn both(first: Share, then: Share) -> Share {
     match (first, then) {

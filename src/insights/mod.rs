@@ -8,6 +8,7 @@ pub mod budgets;
 pub mod commitments;
 pub mod cost;
 pub mod forecast;
+pub mod kpis;
 pub mod ownership;
 pub mod parity;
 pub mod prices;

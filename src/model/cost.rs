@@ -32,6 +32,11 @@ pub fn aws_service(billed_as: &str) -> &'static str {
     AWS_SERVICES.iter().find(|(name, _)| *name == billed_as).map_or("other", |(_, label)| label)
 }
 
+/// Cost Explorer's names of the services under a label.
+pub fn billed_as(label: &str) -> impl Iterator<Item = &'static str> {
+    AWS_SERVICES.iter().filter(move |(_, known)| *known == label).map(|(name, _)| *name)
+}
+
 /// The label itself, when it is one of the set.
 pub fn service_label(label: &str) -> Option<&'static str> {
     let known = AWS_SERVICES.iter().map(|(_, known)| *known).chain(["other"]);

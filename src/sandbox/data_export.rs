@@ -87,6 +87,14 @@ pub fn rows(estate: &Estate, month: Month, as_of: Timestamp) -> String {
     text
 }
 
+/// The tag that EMR gives its nodes and their volumes.
+fn job_flow(service: &str, resource: Option<&str>) -> Option<(String, serde_json::Value)> {
+    let (_, id) = resource?.split_once(":cluster/j-")?;
+    let is_of_node = service.contains("EC2") || service.contains("Elastic Compute Cloud");
+    let key = "aws_elasticmapreduce:job-flow-id".to_owned();
+    is_of_node.then(|| (key, format!("j-{id}").into()))
+}
+
 fn row(
     text: &mut String,
     id: &str,
@@ -115,6 +123,7 @@ fn row(
         .tags
         .iter()
         .map(|(key, value)| (format!("user_{key}"), value.clone().into()))
+        .chain(job_flow(line.service, resource.as_deref()))
         .collect();
     let tags = serde_json::Value::from(tags).to_string();
     let product = serde_json::json!({ "product_name": line.service }).to_string();

@@ -178,7 +178,7 @@ fn numbers(version: &str) -> Option<Vec<u32>> {
 /// vCPUs of an instance type by the last part of its name: two of `large`, four times `n` of
 /// `nxlarge`. Holds of the families that MSK and EMR run on, but for two sizes of the fourth
 /// generation (Amazon EC2 User Guide, instance types).
-pub(super) fn vcpus(instance_type: &str) -> Option<f64> {
+pub fn vcpus(instance_type: &str) -> Option<f64> {
     let (family, size) = instance_type.rsplit_once('.')?;
     if size == "8xlarge" && matches!(family, "c4" | "d2") {
         return Some(36.0);

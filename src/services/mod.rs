@@ -318,3 +318,34 @@ pub(crate) fn whole(dimension: &'static str, resource: &Resource) -> Vec<Part> {
 
 #[cfg(test)]
 pub(crate) mod fake;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::unit::{Period as Of, UNITS, Volume};
+
+    #[test]
+    fn a_unit_is_counted_by_metrics_that_are_read_as_it_says() {
+        for unit in UNITS {
+            let Volume::Measured(it) = unit.volume else { continue };
+            for measure in it.of {
+                let metrics = service(unit.service).unwrap().metrics.iter();
+                let metric = metrics
+                    .clone()
+                    .find(|metric| metric.field == measure.metric && metric.kind.table == it.kind)
+                    .unwrap_or_else(|| panic!("{}: {} is not read", unit.id, measure.metric));
+                assert_eq!(metric.cadence, it.cadence, "{}", unit.id);
+                assert_eq!(metric.period == Period::Day, it.period == Of::Day, "{}", unit.id);
+                assert_eq!(metric.empty == Empty::Zero, it.silence_is_zero, "{}", unit.id);
+                let statistic = [
+                    ("mean", Statistic::Average),
+                    ("max", Statistic::Maximum),
+                    ("sum", Statistic::Sum),
+                ];
+                let (_, needed) =
+                    statistic.into_iter().find(|(word, _)| measure.count.contains(word)).unwrap();
+                assert!(metric.statistics.contains(&needed), "{}: {needed:?}", unit.id);
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{state, views};
-use crate::model::unit::UNITS;
+use crate::model::unit::{NOT_COUNTED, UNITS, Volume};
 use crate::model::{Table, Type};
 
 fn type_name(kind: Type) -> &'static str {
@@ -50,16 +50,44 @@ pub fn document_tables(lake: &[Table]) -> String {
     for table in views::tables().iter().chain([&views::change_table()]) {
         section(&mut out, table);
     }
-    out.push_str("\n### Units of `unit_costs`\n\n| unit | what it is |\n|---|---|\n");
-    for unit in UNITS {
-        let _ = writeln!(out, "| `{}` | {} |", unit.id, unit.doc);
-    }
+    units(&mut out);
     out.push_str(
         "\n### Functions\n\n\
          `aws_service(service_name)`, `cost_environment(account, tags)`, `cost_team(tags)` and \
          `resource_name(resource_id)` name what `cost` holds as the views do.\n",
     );
     out
+}
+
+/// The units, and what has none.
+fn units(out: &mut String) {
+    out.push_str(
+        "\n### Units of `unit_costs`\n\n\
+         A unit that the bill counts is there wherever the bill is. One that CloudWatch counts has a row \
+         where its metric was read to the end of the day: in a month of an export, of the accounts and \
+         regions that are watched, without resources of which nothing is known; in a month of Cost \
+         Explorer, where what is watched is all that is billed of the service. What an EMR cluster's \
+         nodes cost, only an export tells.\n\n\
+         | unit | what it is | counted by |\n|---|---|---|\n",
+    );
+    for unit in UNITS {
+        let counted = match unit.volume {
+            Volume::Billed => "the bill".to_owned(),
+            Volume::Vcpus => "the bill: hours × vCPUs of the class".to_owned(),
+            Volume::Measured(it) => {
+                let metrics: Vec<String> =
+                    it.of.iter().map(|measure| format!("`{}`", measure.metric)).collect();
+                metrics.join(", ")
+            }
+        };
+        let export = if unit.needs_export() { ", with an export" } else { "" };
+        // Writing to a text cannot fail.
+        let _ = writeln!(out, "| `{}` | {} | {counted}{export} |", unit.id, unit.doc);
+    }
+    out.push_str("\nNot counted:\n\n| what | why |\n|---|---|\n");
+    for (what, why) in NOT_COUNTED {
+        let _ = writeln!(out, "| {what} | {why} |");
+    }
 }
 
 fn section(out: &mut String, table: &Table) {

@@ -56,8 +56,10 @@ fn figures(centime: &Installation) -> Vec<Value> {
          group by 1, 2 having sum(cost_usd) <> 0 order by 1, 2",
     );
     figures.extend(centime.query(
-        "select cast(time as varchar) as time, unit, cost_usd, round(volume, 6) as volume from \
-         unit_costs order by 1, 2",
+        "select cast(time as varchar) as time, unit, sum(cost_usd) as cost_usd, \
+         round(sum(volume), 6) as volume from unit_costs where unit in \
+         ('msk_broker_hour', 's3_tb_month', 'rds_vcpu_hour', 's3_million_requests') \
+         group by 1, 2 order by 1, 2",
     ));
     figures
 }
@@ -107,6 +109,15 @@ fn views_hold_each_charge_once_whichever_source_its_month_has() {
     let environments: Vec<&str> =
         environments.iter().map(|it| it["cost_env"].as_str().unwrap()).collect();
     assert_eq!(environments, ["(none)", "(not split)", "dev", "prod", "uat"]);
+    let units = centime.query(
+        "select unit, count(distinct cost_env) as environments, sum(volume) as volume from \
+         unit_costs where cost_env <> '(not split)' group by 1",
+    );
+    for unit in ["msk_gb_in", "msk_broker_hour", "emr_vcpu_hour", "emr_active_hour", "rds_gb_month"]
+    {
+        let told = units.iter().find(|it| it["unit"] == unit).unwrap_or_else(|| panic!("{unit}"));
+        assert!(told["environments"].as_u64() > Some(1), "{told}");
+    }
     let both = centime.query(
         "select c.aws_service, count(distinct u.resource) as n from resource_days c join \
          utilization_days u on u.resource = c.resource and u.time = c.time group by 1 order by 1",

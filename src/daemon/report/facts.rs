@@ -5,16 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::prelude::SessionContext;
 use jiff::{Timestamp, ToSpan};
+use rust_decimal::Decimal;
 
+use super::super::allocation::allocated;
 use super::super::budgets::{AS_OF, BILL, costs as daily_costs};
 use super::super::observe::{count, rows, text, usd};
 use super::ReportError;
 use crate::config::Config;
 use crate::insights::bridge::{Leaf, Quantity};
 use crate::insights::budgets::{Every, Period, budget_key, burn_key};
+use crate::insights::kpis::answers;
 use crate::insights::report::{
-    BudgetLine, DayCost, DayFact, Edition, Facts, Failures, Forecast, LeafCost, RecordCost,
-    ServiceCost, TagCost,
+    BudgetLine, DayCost, DayFact, Edition, Facts, Failures, Forecast, KpiValue, LeafCost,
+    RecordCost, ServiceCost, TagCost, UnitCost,
 };
 use crate::model::incident::Happening;
 use crate::model::time::{Day, DayState, Month, day_of};
@@ -136,6 +139,7 @@ pub(super) async fn read(
         teams: tags(&reader, "team", &short).await?,
         environments: tags(&reader, "environment", &short).await?,
         daily: daily(&reader, wanted, through).await?,
+        units: units(&reader, wanted, through, is_open).await?,
         days,
         accounts: accounts.map(|it| (it.id.clone(), it.name.clone())).collect(),
         findings: store.state.findings()?,
@@ -144,9 +148,29 @@ pub(super) async fn read(
         own_cost: own_cost.first().map_or(Usd::ZERO, |row| usd(&row[0])),
         unknown_record_types: unknown.into_iter().collect(),
         earlier: None,
+        kpis: kpis(store, config, wanted, as_of).await?,
         budgets: budgets(store, config, wanted, through, as_of).await?,
         forecast: forecast(store, wanted)?,
     })
+}
+
+/// KPIs of the month.
+async fn kpis(
+    store: &Store,
+    config: &Config,
+    wanted: Month,
+    as_of: Timestamp,
+) -> Result<Vec<KpiValue>, ReportError> {
+    /// More digits than anybody reads.
+    const DECIMALS: u32 = 6;
+    let allocated = allocated(store, config, wanted, None, as_of).await?;
+    let facts =
+        crate::daemon::kpis::facts(store, config, wanted, &allocated.allocation, as_of).await?;
+    let values = answers(&facts).into_iter().map(|answer| KpiValue {
+        kpi: answer.kpi.id.to_owned(),
+        value: answer.measured.ok().map(|figure| figure.value.round_dp(DECIMALS)),
+    });
+    Ok(values.collect())
 }
 
 /// The budgets of the configuration, each in its period as far as the report goes. One whose cost is
@@ -369,6 +393,40 @@ async fn daily(
         Some(DayCost { day, service: text(&row[1]), cost: usd(&row[2]) })
     };
     Ok(reader.ask(&sql).await?.iter().filter_map(cost).collect())
+}
+
+/// What units cost in the month and the two before it; while it is open, as far as it goes.
+async fn units(
+    reader: &Reader<'_>,
+    wanted: Month,
+    through: Day,
+    is_open: bool,
+) -> Result<Vec<UnitCost>, ReportError> {
+    /// Digits of a number of units that do not depend on the order in which doubles are added up.
+    const DIGITS: u32 = 9;
+    let part = if is_open {
+        format!("extract(day from time) <= {}", through.day())
+    } else {
+        "true".to_owned()
+    };
+    let sql = format!(
+        "select substr(cast(cast(time as date) as varchar), 1, 7), unit, cost_env, sum(cost_usd), \
+         sum(volume) from unit_costs where time >= '{}' and time <= '{}' and {part} \
+         group by 1, 2, 3 order by 1, 2, 3",
+        wanted.previous().previous().first(),
+        wanted.last()
+    );
+    let unit = |row: &Vec<Value>| {
+        let Value::Float(volume) = row[4] else { return None };
+        Some(UnitCost {
+            month: month(&row[0])?,
+            unit: text(&row[1]),
+            environment: text(&row[2]),
+            cost: usd(&row[3]),
+            volume: Decimal::try_from(volume).ok()?.round_sf(DIGITS)?,
+        })
+    };
+    Ok(reader.ask(&sql).await?.iter().filter_map(unit).collect())
 }
 
 async fn failures(reader: &Reader<'_>, wanted: Month) -> Result<Vec<Failures>, ReportError> {

@@ -10,6 +10,7 @@ use super::money::{apportion, share, to_cents};
 use super::{
     Basis, Cell, ColumnKind, Context, Facts, OUTSIDE_USE, Role, Row, Table, column, month_column,
 };
+use crate::insights::commitments::{Kind, Part, part};
 use crate::model::Usd;
 use crate::model::time::Month;
 
@@ -263,22 +264,6 @@ fn invoice(context: &Context<'_>) -> Table {
     }
 }
 
-/// Which commitment a record type belongs to, and what it says of it.
-fn commitment(record_type: &str) -> Option<(usize, bool)> {
-    let name: String = record_type
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_lowercase())
-        .collect();
-    match name.as_str() {
-        "savingsplancoveredusage" => Some((0, false)),
-        "savingsplanrecurringfee" | "savingsplanupfrontfee" => Some((0, true)),
-        "discountedusage" => Some((1, false)),
-        "rifee" => Some((1, true)),
-        _ => None,
-    }
-}
-
 /// What was paid for savings plans and reserved instances, and what of it was used.
 pub(super) fn commitments(context: &Context<'_>) -> Section {
     /// Paid in the month; used and unused, amortized.
@@ -290,13 +275,17 @@ pub(super) fn commitments(context: &Context<'_>) -> Section {
     }
     let mut kinds = [Commitment::default(); 2];
     for it in context.facts.records.iter().filter(|it| it.month == context.month) {
-        match commitment(&it.record_type) {
-            Some((kind, false)) => kinds[kind].used += it.effective,
-            Some((kind, true)) => {
-                kinds[kind].paid += it.billed;
-                kinds[kind].unused += it.effective;
+        let Some((kind, part)) = part(&it.record_type) else { continue };
+        let of_kind = match kind {
+            Kind::SavingsPlan => &mut kinds[0],
+            Kind::Reservation => &mut kinds[1],
+        };
+        match part {
+            Part::Used => of_kind.used += it.effective,
+            Part::Unused => {
+                of_kind.paid += it.billed;
+                of_kind.unused += it.effective;
             }
-            None => {}
         }
     }
     let mut section = Section::new(SectionId::Commitments);

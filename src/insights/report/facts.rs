@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::super::bridge::{Leaf, Period, Quantity, Spent};
@@ -47,6 +48,8 @@ pub struct Facts {
     pub environments: Vec<TagCost>,
     /// Run-rate cost of each service on each day: view `usage_type`.
     pub daily: Vec<DayCost>,
+    /// What units cost, in three months: view `unit_costs`, in the order of month, unit, environment.
+    pub units: Vec<UnitCost>,
     /// What is known of each day of the month: view `account_service`.
     pub days: Vec<DayFact>,
     /// Names that people gave accounts.
@@ -63,6 +66,8 @@ pub struct Facts {
     pub unknown_record_types: Vec<String>,
     /// The edition that was published before this one.
     pub earlier: Option<Earlier>,
+    /// KPIs of the month, in the order of the list.
+    pub kpis: Vec<KpiValue>,
     /// `None` while no budget is set.
     pub budgets: Option<Vec<BudgetLine>>,
     /// `None` while nothing is forecast.
@@ -120,6 +125,28 @@ pub struct DayFact {
     pub day: Day,
     pub state: DayState,
     pub estimated: bool,
+}
+
+/// Units of a kind in a month and an environment, with their cost, both of its settled days.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnitCost {
+    #[serde(serialize_with = "month_text")]
+    pub month: Month,
+    /// One of [`UNITS`](crate::model::unit::UNITS).
+    pub unit: String,
+    /// `(not split)` where the bill does not tell.
+    pub environment: String,
+    pub cost: Usd,
+    pub volume: Decimal,
+}
+
+/// What a KPI came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KpiValue {
+    /// One of [`KPIS`](crate::insights::kpis::KPIS).
+    pub kpi: String,
+    /// `None` where it is not known.
+    pub value: Option<Decimal>,
 }
 
 /// Runs of a source that did not go well.

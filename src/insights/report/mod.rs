@@ -5,6 +5,7 @@
 
 mod bill;
 mod facts;
+mod kpis;
 mod model;
 pub(super) mod money;
 mod quality;
@@ -25,8 +26,8 @@ use crate::model::time::{DayState, Month};
 
 pub use bill::{Change, changes, raw_records};
 pub use facts::{
-    BudgetLine, DayCost, DayFact, Earlier, Facts, Failures, Forecast, LeafCost, RecordCost,
-    ServiceCost, TagCost,
+    BudgetLine, DayCost, DayFact, Earlier, Facts, Failures, Forecast, KpiValue, LeafCost,
+    RecordCost, ServiceCost, TagCost, UnitCost,
 };
 pub use model::{
     Bar, Basis, Cell, Chart, Column, ColumnKind, Currency, CurrencyCode, Edition, Figure, Rate,
@@ -79,6 +80,7 @@ pub fn build(facts: &Facts, currency: Currency) -> Report {
         bill::commitments(&context),
         quality::anomalies(),
         quality::forecast(&context),
+        kpis::kpis(&context),
         bill::reconciliation(&context),
         quality::data(&context),
         quality::method(&context),

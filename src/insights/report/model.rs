@@ -105,7 +105,7 @@ pub struct Rate {
     pub usd_per_eur: Decimal,
 }
 
-/// The fifteen sections, in their order.
+/// The sixteen sections, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SectionId {
@@ -121,13 +121,14 @@ pub enum SectionId {
     Commitments,
     Anomalies,
     Forecast,
+    Kpis,
     Reconciliation,
     Quality,
     Method,
 }
 
 impl SectionId {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Header,
         Self::Summary,
         Self::Bridge,
@@ -140,6 +141,7 @@ impl SectionId {
         Self::Commitments,
         Self::Anomalies,
         Self::Forecast,
+        Self::Kpis,
         Self::Reconciliation,
         Self::Quality,
         Self::Method,
@@ -160,6 +162,7 @@ impl SectionId {
             Self::Commitments => "commitments",
             Self::Anomalies => "anomalies",
             Self::Forecast => "forecast",
+            Self::Kpis => "kpis",
             Self::Reconciliation => "reconciliation",
             Self::Quality => "quality",
             Self::Method => "method",

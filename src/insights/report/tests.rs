@@ -161,6 +161,19 @@ pub fn bank() -> Facts {
             .days()
             .map(|day| DayCost { day, service: msk.to_owned(), cost: usd("40.32") })
             .collect(),
+        units: [
+            (before, "prod", "483.84", "2016"),
+            (month, "dev", "60", "100"),
+            (month, "prod", "535.68", "2232"),
+        ]
+        .map(|(month, environment, cost, volume)| UnitCost {
+            month,
+            unit: "msk_broker_hour".to_owned(),
+            environment: environment.to_owned(),
+            cost: usd(cost),
+            volume: volume.parse().unwrap(),
+        })
+        .into(),
         days: month
             .days()
             .map(|day| DayFact { day, state: DayState::Final, estimated: false })
@@ -178,6 +191,12 @@ pub fn bank() -> Facts {
         own_cost: usd("3.11"),
         unknown_record_types: Vec::new(),
         earlier: None,
+        kpis: [("allocation_coverage", Some("0.959")), ("unused_commitment", Some("12.5"))]
+            .map(|(kpi, value)| KpiValue {
+                kpi: kpi.to_owned(),
+                value: value.map(|it| it.parse().unwrap()),
+            })
+            .into(),
         budgets: None,
         forecast: None,
     }
@@ -195,7 +214,7 @@ fn amount(cell: &Cell) -> Decimal {
 }
 
 #[test]
-fn the_fifteen_sections_are_always_there_and_say_something() {
+fn the_sixteen_sections_are_always_there_and_say_something() {
     for facts in [bank(), nothing(), one_day(), only_credits()] {
         let report = build(&facts, dollars());
         let ids: Vec<_> = report.sections.iter().map(|section| section.id).collect();
@@ -215,6 +234,8 @@ pub fn nothing() -> Facts {
         teams: Vec::new(),
         environments: Vec::new(),
         daily: Vec::new(),
+        units: Vec::new(),
+        kpis: Vec::new(),
         days: Vec::new(),
         findings: Vec::new(),
         realised: Vec::new(),
@@ -443,4 +464,47 @@ fn what_changed_since_an_edition_is_told_by_account_and_record_type() {
         ("Tax", usd("1.50"))
     );
     assert!(changes(&now, &now).is_empty());
+}
+
+#[test]
+fn a_unit_costs_what_its_sums_say_and_each_environment_has_its_own() {
+    let report = build(&bank(), dollars());
+    let tables = &section(&report, SectionId::UnitCosts).tables;
+    let price = |text: &str| Cell::UnitPrice(text.parse().unwrap());
+    // 595.68 of 2,332 hours, and 483.84 of 2,016.
+    assert_eq!(tables[0].rows.len(), 1);
+    assert_eq!(
+        tables[0].rows[0].cells[..4],
+        [word("unit_msk_broker_hour"), price("0.255"), price("0.240"), Cell::Unknown,]
+    );
+    // 60 of 100 in dev, which was not there before; 535.68 of 2,232 in prod, as before.
+    let environments: Vec<_> = tables[1].rows.iter().map(|row| row.cells[1..4].to_vec()).collect();
+    assert_eq!(
+        environments,
+        [
+            vec!["dev".into(), price("0.60"), Cell::Unknown],
+            vec!["prod".into(), price("0.240"), price("0.240")],
+        ]
+    );
+    let report = build(&nothing(), dollars());
+    assert_eq!(section(&report, SectionId::UnitCosts).sentences[0].key, "no_unit_costs");
+}
+
+#[test]
+fn kpis_that_are_not_known_are_shown_as_such() {
+    use crate::insights::kpis::KPIS;
+    let report = build(&bank(), euros());
+    let tables = &section(&report, SectionId::Kpis).tables;
+    assert_eq!(
+        tables[0].rows[0].cells,
+        [word("kpi_allocation_coverage"), Cell::Percent("0.959".parse().unwrap())]
+    );
+    assert_eq!(tables[0].rows[1].cells[1], Cell::Unknown);
+    // 12.50 USD at 1.0526.
+    assert_eq!(amount(&tables[1].rows[0].cells[1]), "11.88".parse().unwrap());
+    let shown = tables.iter().map(|table| table.rows.len()).sum::<usize>();
+    let times = KPIS.iter().filter(|kpi| kpi.unit == crate::insights::kpis::Unit::Seconds).count();
+    assert_eq!(shown + times, KPIS.len());
+    let report = build(&nothing(), dollars());
+    assert_eq!(section(&report, SectionId::Kpis).sentences[0].key, "no_kpis");
 }

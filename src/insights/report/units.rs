@@ -1,41 +1,26 @@
-//! Unit costs whose numerator and denominator both stand on the bill.
+//! Unit costs: what a broker hour, a gigabyte or a million messages cost.
 //!
-//! Quantities come from the same usage types as the cost, so both cover the same days and are
-//! restated together. A unit without quantity has no price: it is left out, never zero.
+//! They are those of the view `unit_costs`: cost and number of the same settled days, divided as sums. A
+//! unit that was not counted has no price: it is left out, never zero.
 
 use rust_decimal::Decimal;
 
 use super::model::{Section, SectionId, month_column, say, word};
 use super::money::ratio;
-use super::{Cell, ColumnKind, Context, LeafCost, Row, Table, column};
+use super::{Cell, ColumnKind, Context, Row, Table, UnitCost, column};
 use crate::model::Usd;
-use crate::model::cost::aws_service;
 use crate::model::time::Month;
-use crate::model::unit::{UNITS, Unit};
+use crate::model::unit::UNITS;
 
-/// The units that a report shows, with the keys of their names.
-const SHOWN: &[(&str, &str)] = &[
-    ("msk_broker_hour", "unit_msk_broker_hour"),
-    ("msk_gb_month_stored", "unit_msk_gb_month"),
-    ("lambda_million_invocations", "unit_lambda_million"),
-    ("rds_instance_hour", "unit_rds_hour"),
-    ("s3_tb_month", "unit_s3_tb_month"),
-    ("s3_million_requests", "unit_s3_million"),
-];
+/// What stands for the environment where the bill does not tell it.
+const NOT_SPLIT: &str = "(not split)";
 
-/// Cost and volume of a unit in a month.
-fn measured(leaves: &[LeafCost], unit: &Unit, month: Month) -> Option<(Usd, Decimal)> {
-    let is_of_service = |it: &&LeafCost| aws_service(&it.leaf.service) == unit.service;
-    let of_service = || leaves.iter().filter(|it| it.month == month).filter(is_of_service);
-    let cost: Usd =
-        of_service().filter(|it| unit.costs(&it.leaf.usage_type)).map(|it| it.cost).sum();
-    let counted: Vec<_> = of_service().filter(|it| unit.counts(&it.leaf.usage_type)).collect();
-    let mut units = counted.iter().filter_map(|it| it.quantity.as_ref().map(|q| q.unit.as_str()));
-    let first = units.next()?;
-    // Hours are never added to gigabytes.
-    units.all(|unit| unit == first).then_some(())?;
-    let volume: Decimal = counted.iter().filter_map(|it| Some(it.quantity.as_ref()?.amount)).sum();
-    (volume > Decimal::ZERO).then(|| (cost, volume / Decimal::from(unit.size)))
+/// Cost and number of the rows that are meant.
+fn counted<'a>(rows: impl Iterator<Item = &'a UnitCost>) -> Option<(Usd, Decimal)> {
+    let (cost, volume) = rows.fold((Usd::ZERO, Decimal::ZERO), |(cost, volume), it| {
+        (cost + it.cost, volume + it.volume)
+    });
+    (volume > Decimal::ZERO).then_some((cost, volume))
 }
 
 /// Price of a unit with three significant digits, and at least two decimals.
@@ -44,51 +29,115 @@ fn unit_price(price: Decimal) -> Decimal {
     if price.abs() >= Decimal::ONE { price.round_dp(2) } else { rounded }
 }
 
-/// What a unit cost in the last three months.
-pub(super) fn unit_costs(context: &Context<'_>) -> Section {
-    let mut section = Section::new(SectionId::UnitCosts);
-    let months = [context.month, context.before, context.before.previous()];
-    let mut rows = Vec::new();
-    for (id, name) in SHOWN {
-        let Some(unit) = UNITS.iter().find(|unit| unit.id == *id) else { continue };
-        let Some((_, volume)) = measured(&context.facts.leaves, unit, context.month) else {
-            continue;
-        };
-        let price = |month: Month| {
-            let (cost, volume) = measured(&context.facts.leaves, unit, month)?;
-            context.shown.exact(cost, month)?.checked_div(volume)
-        };
-        let prices = months.map(price);
-        let change = prices[0].zip(prices[1]).and_then(|(now, before)| {
+impl Context<'_> {
+    /// What a unit cost in a month, of all environments or of one.
+    fn unit_cost(
+        &self,
+        unit: &str,
+        environment: Option<&str>,
+        month: Month,
+    ) -> Option<(Decimal, Decimal)> {
+        let (cost, volume) = counted(self.facts.units.iter().filter(|it| {
+            it.unit == unit
+                && it.month == month
+                && environment.is_none_or(|wanted| it.environment == wanted)
+        }))?;
+        Some((self.shown.exact(cost, month)?.checked_div(volume)?, volume))
+    }
+
+    /// Its cells: the price in each of the months, the change from the second to the first, and how
+    /// many there were in the first. `None` where there were none.
+    fn unit_cells(
+        &self,
+        unit: &str,
+        environment: Option<&str>,
+        months: &[Month],
+    ) -> Option<Vec<Cell>> {
+        let (_, volume) = self.unit_cost(unit, environment, *months.first()?)?;
+        let prices: Vec<Option<Decimal>> =
+            months.iter().map(|month| Some(self.unit_cost(unit, environment, *month)?.0)).collect();
+        let change = prices.first().copied().flatten().zip(prices.get(1).copied().flatten());
+        let change = change.and_then(|(now, before)| {
             // Prices of units are small: a thousand of them say whether a ratio makes sense.
             ratio(before * Decimal::ONE_THOUSAND, now * Decimal::ONE_THOUSAND)
         });
-        let shown = prices.map(|it| it.map_or(Cell::Unknown, |it| Cell::UnitPrice(unit_price(it))));
-        let [now, before, earlier] = shown;
-        rows.push(Row::new(vec![
-            word(*name),
-            now,
-            before,
-            earlier,
+        let shown = prices
+            .into_iter()
+            .map(|it| it.map_or(Cell::Unknown, |it| Cell::UnitPrice(unit_price(it))));
+        let rest = [
             change.map_or(Cell::Unknown, Cell::Percent),
             Cell::Quantity(volume.round_sf(4).unwrap_or(volume)),
-        ]));
+        ];
+        Some(shown.chain(rest).collect())
     }
+}
+
+fn name(unit: &str) -> Cell {
+    word(format!("unit_{unit}"))
+}
+
+/// What a unit cost in the last three months, and in the last two in each environment.
+pub(super) fn unit_costs(context: &Context<'_>) -> Section {
+    let mut section = Section::new(SectionId::UnitCosts);
+    let months = [context.month, context.before, context.before.previous()];
+    let rows: Vec<Row> = UNITS
+        .iter()
+        .filter_map(|unit| {
+            let cells = context.unit_cells(unit.id, None, &months)?;
+            Some(Row::new(std::iter::once(name(unit.id)).chain(cells).collect()))
+        })
+        .collect();
     if rows.is_empty() {
         return section.say(say("no_unit_costs"));
     }
+    let price = |month| month_column(month, ColumnKind::UnitPrice);
+    let rest = || {
+        [
+            column("change_percent", ColumnKind::PercentChange),
+            column("volume_now", ColumnKind::Quantity),
+        ]
+    };
     section.tables.push(Table {
         id: "unit_costs".to_owned(),
         basis: Some(super::Basis::RunRate),
-        columns: vec![
-            column("unit_name", ColumnKind::Text),
-            month_column(months[0], ColumnKind::UnitPrice),
-            month_column(months[1], ColumnKind::UnitPrice),
-            month_column(months[2], ColumnKind::UnitPrice),
-            column("change_percent", ColumnKind::PercentChange),
-            column("volume_now", ColumnKind::Quantity),
-        ],
+        columns: std::iter::once(column("unit_name", ColumnKind::Text))
+            .chain(months.map(price))
+            .chain(rest())
+            .collect(),
         rows,
     });
+    let rows = by_environment(context);
+    if !rows.is_empty() {
+        section.tables.push(Table {
+            id: "unit_costs_by_environment".to_owned(),
+            basis: Some(super::Basis::RunRate),
+            columns: ["unit_name", "environment"]
+                .map(|label| column(label, ColumnKind::Text))
+                .into_iter()
+                .chain([context.month, context.before].map(price))
+                .chain(rest())
+                .collect(),
+            rows,
+        });
+    }
     section.say(say("unit_costs_note"))
+}
+
+/// Rows of each unit in each environment that the bill tells.
+fn by_environment(context: &Context<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for unit in UNITS {
+        let of_month = context.facts.units.iter().filter(|it| {
+            it.unit == unit.id && it.month == context.month && it.environment != NOT_SPLIT
+        });
+        // They come in the order of their names.
+        for it in of_month {
+            let environment = Some(it.environment.as_str());
+            let months = [context.month, context.before];
+            let Some(cells) = context.unit_cells(unit.id, environment, &months) else { continue };
+            let names = [name(unit.id), it.environment.as_str().into()];
+            rows.push(Row::new(names.into_iter().chain(cells).collect()));
+        }
+    }
+    rows
 }

@@ -91,6 +91,16 @@ metrics! {
             "Run-rate cost of the current UTC month that nobody pays: untagged, invalid_value, untaggable, shared_unsplit.";
         ALLOCATION_COVERAGE: Gauge "centime_allocation_coverage_ratio" []
             "Allocated divided by all run-rate cost of the current UTC month; absent without any.";
+        UNIT_COST: Gauge "centime_unit_cost_usd" ["aws_service", "unit", "cost_env"]
+            "Cost of the seven newest settled days divided by the units counted on the same days (docs/tables.md lists the units); absent when none were counted or nobody knows. cost_env is (not split) where no export of the bill covers the month.";
+        UNIT_VOLUME: Gauge "centime_unit_volume" ["aws_service", "unit", "cost_env"]
+            "Units counted on the same days: what centime_unit_cost_usd is weighted by when environments are put together.";
+        KPI_RATIO: Gauge "centime_kpi_ratio" ["kpi"]
+            "KPIs of the current UTC month that are ratios, 0.25 is 25 %: docs/kpis.md has the formulas. What is not known has no series.";
+        KPI_USD: Gauge "centime_kpi_usd" ["kpi"]
+            "KPIs of the current UTC month that are money.";
+        KPI_SECONDS: Gauge "centime_kpi_seconds" ["kpi"]
+            "KPIs of the current UTC month that are times.";
         SETTLED_DAY_TIMESTAMP: Gauge "centime_settled_day_timestamp_seconds" []
             "Start (00:00 UTC) of the newest settled day.";
         MONTH_ELAPSED: Gauge "centime_month_elapsed_ratio" []

@@ -1,13 +1,14 @@
 //! From the snapshot to metric families: pure, sorted, no series twice.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
 use super::catalogue::{self as metrics, Metric};
 use super::fold::{Config, Fold, OTHER};
 use super::snapshot::{CostCell, Histogram, Snapshot};
+use crate::insights::kpis::Unit;
 use crate::model::time::start_of;
 use crate::model::{Day, Usd};
 
@@ -186,6 +187,15 @@ fn cost<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>
         );
         families.single(metrics::ALLOCATION_COVERAGE, allocation.coverage);
     }
+    unit_costs(snapshot, fold, families);
+    for (metric, unit) in [
+        (metrics::KPI_RATIO, Unit::Ratio),
+        (metrics::KPI_USD, Unit::Usd),
+        (metrics::KPI_SECONDS, Unit::Seconds),
+    ] {
+        let of_unit = snapshot.kpis.iter().filter(|kpi| kpi.unit == unit);
+        families.number(metric, of_unit.map(|kpi| (vec![kpi.id.into()], kpi.value)).collect());
+    }
     families.single(metrics::SETTLED_DAY_TIMESTAMP, cost.settled_day.map(day_seconds));
     families.single(
         metrics::MONTH_ELAPSED,
@@ -206,6 +216,31 @@ fn cost<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>
     families.count(
         metrics::LABEL_VALUES_FOLDED,
         fold.folded.iter().map(|(label, folded)| (vec![(*label).into()], *folded as u64)).collect(),
+    );
+}
+
+/// Cost and number are put together before they are divided: ratios of folded environments would not
+/// add up to anything.
+fn unit_costs<'a>(snapshot: &'a Snapshot, fold: &Fold<'a>, families: &mut Families<'a>) {
+    let mut units: BTreeMap<Vec<Cow<'a, str>>, (Usd, f64)> = BTreeMap::new();
+    for it in &snapshot.units {
+        let labels =
+            vec![it.aws_service.into(), it.unit.into(), fold.value("cost_env", &it.cost_env)];
+        let sums = units.entry(labels).or_default();
+        sums.0 += it.usd;
+        sums.1 += it.volume;
+    }
+    units.retain(|_, (_, volume)| *volume > 0.0);
+    families.number(
+        metrics::UNIT_COST,
+        units
+            .iter()
+            .map(|(labels, (usd, volume))| (labels.clone(), usd.to_f64() / volume))
+            .collect(),
+    );
+    families.number(
+        metrics::UNIT_VOLUME,
+        units.into_iter().map(|(labels, (_, volume))| (labels, volume)).collect(),
     );
 }
 

@@ -117,6 +117,9 @@ impl<'a> Fold<'a> {
         for (team, usd) in snapshot.allocation.iter().flat_map(|it| &it.teams) {
             add("cost_team", team, *usd);
         }
+        for it in &snapshot.units {
+            add("cost_env", &it.cost_env, it.usd);
+        }
         for budget in &snapshot.budgets {
             add("cost_env", &budget.cost_env, budget.limit);
             add("cost_team", &budget.cost_team, budget.limit);

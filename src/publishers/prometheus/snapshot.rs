@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::insights::kpis;
 pub use crate::model::cost::{aws_service, service_label};
 use crate::model::finding::{FindingRecord, FindingStatus};
 use crate::model::incident::IncidentStatus;
@@ -22,6 +23,10 @@ pub struct Snapshot {
     pub cost: Cost,
     /// Of the month so far; `None` before it was computed.
     pub allocation: Option<Allocated>,
+    /// What units cost on the newest settled days.
+    pub units: Vec<UnitCost>,
+    /// Of the month so far; those that are known.
+    pub kpis: Vec<Kpi>,
     pub budgets: Vec<Budget>,
     pub forecast: MonthForecast,
     pub inventory: Inventory,
@@ -43,6 +48,27 @@ pub struct Allocated {
     pub unallocated: BTreeMap<&'static str, Usd>,
     /// Allocated of all; `None` when there is nothing to allocate.
     pub coverage: Option<f64>,
+}
+
+/// Units of a kind in an environment, with their cost, both over the same days.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitCost {
+    pub aws_service: &'static str,
+    /// One of [`UNITS`](crate::model::unit::UNITS).
+    pub unit: &'static str,
+    /// `(not split)` where the bill does not tell.
+    pub cost_env: String,
+    pub usd: Usd,
+    pub volume: f64,
+}
+
+/// A KPI that is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Kpi {
+    /// One of [`KPIS`](crate::insights::kpis::KPIS).
+    pub id: &'static str,
+    pub unit: kpis::Unit,
+    pub value: f64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 
 use super::snapshot::*;
 use super::*;
+use crate::insights::kpis::Unit;
 use crate::model::Usd;
 use crate::model::time::Span;
 
@@ -28,6 +29,16 @@ fn cell(account: &str, aws_service: &'static str, region: &str, amount: &str) ->
         aws_service,
         aws_region: region.to_owned(),
         usd: usd(amount),
+    }
+}
+
+fn unit(cost_env: &str, amount: &str, volume: f64) -> UnitCost {
+    UnitCost {
+        aws_service: "msk",
+        unit: "msk_gb_in",
+        cost_env: cost_env.to_owned(),
+        usd: usd(amount),
+        volume,
     }
 }
 
@@ -74,6 +85,14 @@ pub(super) fn full() -> Snapshot {
             unallocated: [("untagged", usd("9.5"))].into(),
             coverage: Some(0.93),
         }),
+        units: vec![unit("prod", "16.2", 1_296.0), unit("dev", "5", 100.0)],
+        kpis: [
+            ("allocation_coverage", Unit::Ratio, 0.93),
+            ("unused_commitment", Unit::Usd, 80.0),
+            ("data_lag", Unit::Seconds, 118_800.0),
+        ]
+        .map(|(id, unit, value)| Kpi { id, unit, value })
+        .into(),
         budgets: vec![Budget {
             name: "msk-prod".into(),
             cost_team: "data".into(),
@@ -460,6 +479,30 @@ fn folding_keeps_totals_and_is_counted() {
         let kept = (0..10).map(|account| format!("a{account}"));
         assert_eq!(accounts, kept.chain([OTHER.to_owned()]).collect(), "{family}");
     }
+}
+
+#[test]
+fn unit_costs_of_folded_environments_are_ratios_of_sums() {
+    let units = vec![unit("prod", "30", 10.0), unit("dev", "4", 1.0), unit("uat", "2", 2.0)];
+    let snapshot = Snapshot { units, ..Snapshot::default() };
+    let text = encode(&families(&snapshot, Config { label_values: 1, resources: 1 }), Format::Text);
+    let costs: Vec<_> = samples(&text)
+        .into_iter()
+        .filter(|(name, _, _)| name == "centime_unit_cost_usd")
+        .map(|(_, mut labels, value)| (labels.remove("cost_env").unwrap(), value))
+        .collect();
+    // 30 ÷ 10, and (4 + 2) ÷ (1 + 2): not the mean of 4 and 1.
+    assert_eq!(
+        costs,
+        [OTHER, "prod"]
+            .map(str::to_owned)
+            .into_iter()
+            .zip(["2", "3"].map(str::to_owned))
+            .collect::<Vec<_>>()
+    );
+    let nothing = vec![unit("prod", "30", 0.0)];
+    let snapshot = Snapshot { units: nothing, ..Snapshot::default() };
+    assert!(!encode(&families(&snapshot, Config::default()), Format::Text).contains("unit_cost"));
 }
 
 #[test]

@@ -221,3 +221,15 @@ fn budgets_and_forecasts_are_written_when_they_are_handed_over() {
         assert!(markdown.contains(said), "{said}: {markdown}");
     }
 }
+
+#[test]
+fn every_unit_and_every_kpi_of_the_report_has_a_name_in_every_language() {
+    use crate::insights::kpis::{KPIS, Unit};
+    let units = crate::model::unit::UNITS.iter().map(|unit| format!("unit_{}", unit.id));
+    let kpis = KPIS.iter().filter(|kpi| kpi.unit != Unit::Seconds);
+    for key in units.chain(kpis.map(|kpi| format!("kpi_{}", kpi.id))) {
+        for language in Language::ALL {
+            assert!(language.has(&key), "{}.yaml lacks `{key}`", language.as_str());
+        }
+    }
+}

@@ -115,11 +115,11 @@ impl View {
         Self { table, asks, definition, schema, sources }
     }
 
-    /// Whether a query looks at a column.
-    fn wants(&self, name: &str, projection: Option<&Vec<usize>>, filters: &[Expr]) -> bool {
-        let Ok(at) = self.schema.index_of(name) else { return false };
+    /// Whether a query needs the state: it looks at the column of it, or the view works with it.
+    fn wants_states(&self, projection: Option<&Vec<usize>>, filters: &[Expr]) -> bool {
+        let Ok(at) = self.schema.index_of(STATE) else { return true };
         projection.is_none_or(|wanted| wanted.contains(&at))
-            || filters.iter().flat_map(Expr::column_refs).any(|column| column.name == name)
+            || filters.iter().flat_map(Expr::column_refs).any(|column| column.name == STATE)
     }
 }
 
@@ -160,7 +160,7 @@ impl TableProvider for View {
         let scope = Scope {
             days: &days,
             now: self.sources.asked_at,
-            states: self.sources.has_states() && self.wants(STATE, projection, filters),
+            states: self.sources.has_states() && self.wants_states(projection, filters),
             selection: &selection,
         };
         let files = cut.map(|cut| (cut, selection.files.as_slice()));

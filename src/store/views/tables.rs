@@ -1,6 +1,6 @@
 //! The views: their columns in words, and the queries behind them.
 
-use std::fmt::Write as _;
+mod units;
 
 use jiff::Timestamp;
 
@@ -9,7 +9,6 @@ use super::cuts::{Cut, Selection};
 use super::days::Days;
 use crate::model::cost::RUN_RATE_EXCLUDES;
 use crate::model::time::{Month, day_of};
-use crate::model::unit::UNITS;
 use crate::model::usage::IN_USE;
 use crate::model::{Column, Day, Table, Type};
 
@@ -104,19 +103,6 @@ const UTILIZATION_DAYS: &[Column] = &[
     Column::optional("max", Type::Float, "Peak of the day."),
 ];
 
-const UNIT_COSTS: &[Column] = &[
-    TIME,
-    SERVICE,
-    Column::required("unit", Type::Text, "What is counted."),
-    Column::required(
-        "workload",
-        Type::Text,
-        "What does it; `all` as long as nothing is told apart.",
-    ),
-    COST,
-    Column::required("volume", Type::Float, "How many units. A day without any has no row."),
-];
-
 const MONTHS: &[Column] = &[
     Column::required("month", Type::Text, "`2026-02`."),
     TIME,
@@ -169,12 +155,7 @@ pub fn tables() -> Vec<Table> {
             "How much of a resource was in use on each day.",
             UTILIZATION_DAYS,
         ),
-        table(
-            "unit_costs",
-            "What each unit cost, and how many there were, both from the bill. Divide sums: \
-             `sum(cost_usd) / sum(volume)`.",
-            UNIT_COSTS,
-        ),
+        table("unit_costs", units::DOC, units::COLUMNS),
         table("months", "Each month of the bill, and whether it is closed.", MONTHS),
     ]
 }
@@ -247,7 +228,7 @@ impl Asks {
             Self::ResourceDays => resource_days(days),
             Self::ResourceMonths => resource_months(scope),
             Self::UtilizationDays => utilization_days(days),
-            Self::UnitCosts => unit_costs(days),
+            Self::UnitCosts => units::sql(days, scope.states),
             Self::Months => months(scope),
             Self::Change(periods) => change::sql(periods),
         }
@@ -472,47 +453,6 @@ fn utilization_days(days: &Days) -> String {
            resource_metric, max(mean) as mean, max(p95) as p95, max(max) as max \
          from ({}) group by day, aws_service, account, region, resource_id, resource_metric",
         parts.join(" union all ")
-    )
-}
-
-fn unit_costs(days: &Days) -> String {
-    let mut parts = String::new();
-    for unit in UNITS {
-        for part in unit.parts {
-            let comma = if parts.is_empty() { "" } else { ", " };
-            // Writing to a text cannot fail.
-            let _ = write!(
-                parts,
-                "{comma}('{}', '{}', '{}', '{}', {}, {}, {})",
-                unit.id,
-                unit.service,
-                part.has,
-                part.lacks,
-                part.is_cost,
-                part.is_volume,
-                unit.size
-            );
-        }
-    }
-    // Hours are never added to gigabytes, and what was not counted is no volume.
-    format!(
-        "with leaf as (select charge_period_start as day, aws_service(service_name) as service, \
-           sku_meter, consumed_unit, sum(consumed_quantity) as quantity, \
-           sum(effective_cost) as cost from cost where {} \
-           group by charge_period_start, aws_service(service_name), sku_meter, consumed_unit), \
-         part as (select * from (values {parts}) as p \
-           (unit, of_service, has, lacks, is_cost, is_volume, size)), \
-         counted as (select day, service, unit, max(size) as size, \
-           sum(case when is_cost then cost else 0 end) as cost, \
-           sum(case when is_volume and consumed_unit is not null then quantity end) as quantity, \
-           min(case when is_volume then consumed_unit end) as least, \
-           max(case when is_volume then consumed_unit end) as most \
-           from leaf join part on of_service = service \
-           where strpos(sku_meter, has) > 0 and (lacks = '' or strpos(sku_meter, lacks) = 0) \
-           group by day, service, unit) \
-         select day, service as aws_service, unit, 'all' as workload, cost as cost_usd, \
-           quantity / size as volume from counted where quantity > 0 and least = most",
-        of_use(days)
     )
 }
 
