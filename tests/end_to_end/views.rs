@@ -183,7 +183,14 @@ fn views_hold_each_charge_once_whichever_source_its_month_has() {
          table_schema = 'public' order by 1",
     );
     let views: Vec<&str> = views.iter().map(|it| it["table_name"].as_str().unwrap()).collect();
-    let all = ["cost_days", "months", "resource_days", "unit_costs", "utilization_days"];
+    let all = [
+        "cost_days",
+        "months",
+        "resource_days",
+        "resource_months",
+        "unit_costs",
+        "utilization_days",
+    ];
     assert_eq!(views, all);
     let instants = centime.query(
         "select distinct data_type from information_schema.columns where column_name = 'time' and \

@@ -296,7 +296,9 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 self.complete("SHOW");
             }
             Command::Declare { name, query, hold, binary } => {
-                self.declare(name, query, (*hold, *binary), watch).await?;
+                let statement = self.shared.engine.parse(query)?;
+                let planned = self.plan(statement, watch).await?;
+                self.declare(name, query, (*hold, *binary), planned)?;
                 self.complete("DECLARE CURSOR");
             }
             Command::Fetch { name, most } => {

@@ -155,13 +155,13 @@ fn oid(kind: &str) -> u32 {
 }
 
 impl<W: AsyncWrite + Unpin> Connection<W> {
-    /// `DECLARE`.
-    pub(super) async fn declare(
+    /// `DECLARE` of a query that is planned.
+    pub(super) fn declare(
         &mut self,
         name: &str,
         query: &str,
         (hold, binary): (bool, bool),
-        watch: &Watch,
+        planned: Planned,
     ) -> Result<(), Error> {
         if !hold && self.state.transaction == Transaction::None {
             let message = "DECLARE CURSOR can only be used in transaction blocks";
@@ -175,8 +175,6 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
         if self.state.portals.len() >= MOST_PORTALS {
             return Err(Error::new(error::STATEMENTS, "too many open cursors: close some"));
         }
-        let statement = self.shared.engine.parse(query)?;
-        let planned = self.plan(statement, watch).await?;
         let prepared = Prepared {
             text: query.to_owned(),
             command: Some(Command::Query(query.to_owned())),

@@ -81,8 +81,11 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 let portal = self.state.portals.get(&name).ok_or_else(|| no_portal(&name))?;
                 let formats = portal.formats.clone();
                 let planned = portal.planned.as_ref().map(|planned| planned.columns.clone());
-                let is_copy = matches!(portal.prepared.command, Some(Command::Copy { .. }));
-                let columns = planned.filter(|_| !is_copy).or(portal.prepared.columns.clone());
+                let gives_none = matches!(
+                    portal.prepared.command,
+                    Some(Command::Copy { .. } | Command::Declare { .. })
+                );
+                let columns = planned.filter(|_| !gives_none).or(portal.prepared.columns.clone());
                 match columns {
                     Some(columns) => self.describe(&columns, &formats),
                     None => self.out.message(b'n', |_| {}),
@@ -147,14 +150,14 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             command: None,
         };
         match &command {
-            Some(Command::Query(sql)) => {
+            Some(command @ (Command::Query(sql) | Command::Declare { query: sql, .. })) => {
                 let statement = self.shared.engine.parse(sql)?;
                 let given: Vec<Option<Type>> =
                     given.iter().map(|oid| decode::known(*oid)).collect();
                 let described = self.shared.engine.describe(&self.asker, &statement, &given);
                 let (parameters, columns) = guarded(watch, described).await?;
                 prepared.parameters = parameters;
-                prepared.columns = Some(columns);
+                prepared.columns = matches!(command, Command::Query(_)).then_some(columns);
                 prepared.query = Some(statement);
             }
             Some(Command::Copy { query, .. }) => {
@@ -296,7 +299,8 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 Ok((false, rows.sent))
             }
             (Command::Declare { name, query, hold, binary }, _) => {
-                self.declare(name, query, (*hold, *binary), watch).await?;
+                let planned = portal.planned.take().ok_or_else(|| no_portal(name))?;
+                self.declare(name, query, (*hold, *binary), planned)?;
                 self.complete("DECLARE CURSOR");
                 Ok((false, 0))
             }
