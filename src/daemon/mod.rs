@@ -410,7 +410,7 @@ impl Daemon {
 
     /// Makes the views quick. They are right without it.
     async fn cut_views(&self) {
-        if let Err(error) = self.store.cut().await {
+        if let Err(error) = self.store.cut(self.now()).await {
             tracing::warn!(%error, "views of the bill will be slow: its months could not be cut");
         }
     }

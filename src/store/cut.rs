@@ -1,7 +1,8 @@
 //! Cuts the months of the bill for the views: see [`Cuts`].
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::{max, min};
@@ -12,25 +13,66 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use jiff::Timestamp;
 
-use super::files::{encode, put};
-use super::lake::{Open, files_by_month, session_of};
+use super::files::{digest, encode, put};
+use super::lake::{Open, session_of};
 use super::schema::Partition;
-use super::views::{self, Cut, Cuts};
-use super::{Store, StoreError};
-use crate::model::time::day_of;
+use super::state::DayStatus;
+use super::views::{self, Cut, Cuts, Made};
+use super::{Store, StoreError, state};
+use crate::model::time::{DayState, day_of};
 use crate::model::{Day, Month, Ownership};
 
 /// Memory of the groups of a month, in bytes; what needs more goes to the disk for a while.
 const MEMORY: usize = 256 * 1024 * 1024;
 
+/// What a store remembers of its cuts.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Cuts that nobody needed when they were looked at last.
+    unneeded: BTreeSet<PathBuf>,
+    /// A mark of each day of `usage`, in a version of it: a day has many files.
+    usage: Option<(Option<u64>, Arc<BTreeMap<Day, String>>)>,
+}
+
+/// The files of each month's bill.
+pub(super) fn bills(tables: &[Open]) -> Result<BTreeMap<Month, BTreeSet<String>>, StoreError> {
+    let cost = Open::named(tables, "cost").map(|cost| cost.files_by("x_billing_month"));
+    Ok(cost.transpose()?.unwrap_or_default())
+}
+
+/// What stands for some files: another when one of them is.
+pub(super) fn mark(files: &BTreeSet<String>) -> String {
+    digest(files.iter().flat_map(|file| [file.as_bytes(), &[0]]))
+}
+
 impl Store {
     /// The cuts of these versions.
     pub(super) fn cuts(&self, tables: &[Open], ownership: &Ownership) -> Result<Cuts, StoreError> {
-        Ok(Cuts::look(&self.folder_of_cuts(), &files_by_month(tables)?, ownership))
+        let made = Made { bills: bills(tables)?, usage: self.usage_marks(tables)? };
+        Ok(Cuts::look(&self.folder_of_cuts(), &made, ownership))
     }
 
     fn folder_of_cuts(&self) -> PathBuf {
         self.directory.join("cuts")
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.cutting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn usage_marks(&self, tables: &[Open]) -> Result<Arc<BTreeMap<Day, String>>, StoreError> {
+        let Some(usage) = Open::named(tables, "usage") else { return Ok(Arc::default()) };
+        let version = usage.version();
+        if let Some((known, marks)) = &self.memory().usage
+            && *known == version
+        {
+            return Ok(Arc::clone(marks));
+        }
+        let days: BTreeMap<Day, BTreeSet<String>> = usage.files_by("day")?;
+        let marks = days.into_iter().map(|(day, files)| (day, mark(&files)));
+        let marks = Arc::new(marks.collect());
+        self.memory().usage = Some((version, Arc::clone(&marks)));
+        Ok(marks)
     }
 
     /// Cuts every month of the bill that is not cut as it is now, so that views need not add it up;
@@ -39,29 +81,59 @@ impl Store {
     /// # Errors
     ///
     /// The lake cannot be read, or the disk is full. Views are right all the same.
-    pub async fn cut(&self) -> Result<u64, StoreError> {
+    pub async fn cut(&self, now: Timestamp) -> Result<u64, StoreError> {
         if self.lake.is_read_only() {
             return Err(StoreError::ReadOnly);
         }
         let tables = self.lake.open_at(None).await?;
         let ownership = self.ownership.load_full();
-        let cuts = self.cuts(&tables, &ownership)?;
-        let missing = cuts.missing();
-        if !missing.is_empty() {
-            let config = SessionConfig::new();
-            let context = session_of(&tables, config, self.runtime_of_cuts()?)?;
-            views::name_things(&context, &ownership);
-            for place in &missing {
-                self.cut_month(&context, &cuts, *place).await?;
+        let mut made = 0;
+        let mut context = None;
+        // Of what days hold, units are cut: they come in the second round.
+        for round in [[Cut::Days, Cut::Resources].as_slice(), &[Cut::Units]] {
+            let cuts = self.cuts(&tables, &ownership)?;
+            let mut missing = cuts.missing();
+            missing.retain(|(cut, _)| round.contains(cut));
+            if round.contains(&Cut::Units) && !missing.is_empty() {
+                if Open::named(&tables, "usage").is_none() {
+                    continue;
+                }
+                let open = self.open_months(now)?;
+                missing.retain(|(_, month)| !open.contains(month));
+            }
+            if missing.is_empty() {
+                continue;
+            }
+            let context = match &context {
+                Some(context) => context,
+                None => context.insert(self.context_of_cuts(&tables, &ownership, now)?),
+            };
+            for place in missing {
+                self.cut_month(context, &cuts, place).await?;
+                made += 1;
             }
         }
-        // A query that began before may still read what is not needed now.
-        let mut unneeded = self.unneeded_cuts.lock().unwrap_or_else(PoisonError::into_inner);
-        for path in cuts.others().intersection(&unneeded) {
+        self.forget_unneeded(self.cuts(&tables, &ownership)?.others())?;
+        Ok(made)
+    }
+
+    /// Months with days whose cost still changes.
+    fn open_months(&self, now: Timestamp) -> Result<BTreeSet<Month>, StoreError> {
+        let days = self.state.day_statuses(now, self.settle_days)?.into_iter();
+        let is_open =
+            |day: &DayStatus| matches!(day.state, DayState::Partial | DayState::Provisional);
+        Ok(days.filter(is_open).map(|day| Month::of(day.read.day)).collect())
+    }
+
+    /// Deletes what nobody needed last time either: a query that began before may read what is not
+    /// needed now.
+    fn forget_unneeded(&self, unneeded: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
+        let mut memory = self.memory();
+        for path in unneeded.intersection(&memory.unneeded) {
             std::fs::remove_file(path).map_err(StoreError::at(path))?;
         }
-        *unneeded = cuts.others().difference(&unneeded).cloned().collect();
-        Ok(missing.len() as u64)
+        memory.unneeded = unneeded.difference(&memory.unneeded).cloned().collect();
+        Ok(())
     }
 
     async fn cut_month(
@@ -86,6 +158,19 @@ impl Store {
         })
         .await
         .map_err(|_| StoreError::Interrupted("cutting a month"))?
+    }
+
+    /// A session that knows what cuts are made of.
+    fn context_of_cuts(
+        &self,
+        tables: &[Open],
+        ownership: &Arc<Ownership>,
+        now: Timestamp,
+    ) -> Result<SessionContext, StoreError> {
+        let context = session_of(tables, SessionConfig::new(), self.runtime_of_cuts()?)?;
+        state::register(&self.state, &context, self.settle_days, now, false)?;
+        views::name_things(&context, ownership);
+        Ok(context)
     }
 
     fn runtime_of_cuts(&self) -> Result<Arc<RuntimeEnv>, StoreError> {
@@ -118,6 +203,7 @@ mod tests {
 
     use super::*;
     use crate::model::cost::{CHARGE, cost_table};
+    use crate::model::usage::usage_table;
     use crate::model::{Usd, Value};
     use crate::store::rows::{batch, view_partition};
     use crate::store::{Config, render};
@@ -150,11 +236,16 @@ mod tests {
         "select sum(cost_usd) as usd, sum(days) as days from resource_months where \
          time <= '2026-01-01'",
         "select sum(days) as days from resource_months where time = '2026-02-01'",
+        "select time, unit, cost_env, cost_usd, volume from unit_costs order by 1, 2, 3, 4",
+        "select sum(volume) as hours from unit_costs where time >= '2026-01-02' and time <= \
+         '2026-02-03' and unit = 'msk_broker_hour'",
     ];
+
+    const NOW: &str = "2026-03-05T09:00Z";
 
     fn open(directory: &Path) -> Store {
         let config = Config { directory: directory.to_owned(), ..Config::default() };
-        Store::open(&config, vec![cost_table()], 2).unwrap()
+        Store::open(&config, vec![cost_table(), usage_table()], 2).unwrap()
     }
 
     fn at(text: &str) -> Timestamp {
@@ -172,6 +263,10 @@ mod tests {
         let money: Vec<Value> =
             lines.iter().map(|it| it[5].parse::<Usd>().unwrap().into()).collect();
         let days = lines.iter().map(|it| it[0].parse::<Day>().unwrap().into()).collect();
+        let of_use = |cell: Value| -> Vec<Value> {
+            let cell = |it: &Line<'_>| if it[4] == "Tax" { Value::Null } else { cell.clone() };
+            lines.iter().map(cell).collect()
+        };
         let tags = lines.iter().map(|it| format!("{{\"team\":\"{}\"}}", it[3]).into()).collect();
         let rows = batch(
             "cost",
@@ -181,6 +276,13 @@ mod tests {
                 (column("resource_id"), texts(2)),
                 (column("tags"), tags),
                 (column("x_record_type"), texts(4)),
+                (
+                    column("service_name"),
+                    of_use("Amazon Managed Streaming for Apache Kafka".into()),
+                ),
+                (column("sku_meter"), of_use("EU-Kafka.m5.large".into())),
+                (column("consumed_quantity"), of_use(Value::Float(24.0))),
+                (column("consumed_unit"), of_use("Hrs".into())),
                 (column("billed_cost"), money.clone()),
                 (column("effective_cost"), money),
             ],
@@ -196,7 +298,7 @@ mod tests {
     async fn answers(store: &Store, as_of: Option<&str>) -> Vec<Json> {
         let mut answers = Vec::new();
         for question in QUESTIONS {
-            let rows = store.query(question, at("2026-03-05T09:00Z"), as_of.map(at)).await.unwrap();
+            let rows = store.query(question, at(NOW), as_of.map(at)).await.unwrap();
             answers.push(render::json(&rows));
         }
         answers
@@ -210,7 +312,7 @@ mod tests {
     async fn a_cut_says_what_the_charges_say() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(directory.path());
-        assert_eq!(store.cut().await.unwrap(), 0);
+        assert_eq!(store.cut(at(NOW)).await.unwrap(), 0);
         write(&store, "data_export", "2026-01", JANUARY, "2026-02-01T09:00Z").await;
         write(&store, "data_export", "2026-02", FEBRUARY, "2026-03-01T09:00Z").await;
         let explored = &[["2026-03-01", "1", "", "", "", "7"]];
@@ -220,14 +322,16 @@ mod tests {
         assert_eq!(added_up[4][0]["usd"], "2.750000000001");
         assert_eq!(added_up[4][0]["days"], 5);
 
-        assert_eq!(store.cut().await.unwrap(), 6);
+        assert_eq!(added_up[7], serde_json::json!([{"hours": 96.0}]));
+
+        assert_eq!(store.cut(at(NOW)).await.unwrap(), 9);
         assert_eq!(answers(&store, None).await, added_up);
-        assert_eq!((store.cut().await.unwrap(), files(&store)), (0, 6));
+        assert_eq!((store.cut(at(NOW)).await.unwrap(), files(&store)), (0, 9));
         // Another process reads them, and makes none.
         let config = Config { directory: directory.path().to_owned(), ..Config::default() };
-        let reader = Store::open_read_only(&config, vec![cost_table()], 2).unwrap();
+        let reader = Store::open_read_only(&config, vec![cost_table(), usage_table()], 2).unwrap();
         assert_eq!(answers(&reader, None).await, added_up);
-        assert!(matches!(reader.cut().await, Err(StoreError::ReadOnly)));
+        assert!(matches!(reader.cut(at(NOW)).await, Err(StoreError::ReadOnly)));
         // Some are gone: their months are added up.
         for (at, file) in std::fs::read_dir(store.folder_of_cuts()).unwrap().enumerate() {
             if at % 2 == 0 {
@@ -235,7 +339,7 @@ mod tests {
             }
         }
         assert_eq!(answers(&store, None).await, added_up);
-        assert_eq!(store.cut().await.unwrap(), 3);
+        assert_eq!(store.cut(at(NOW)).await.unwrap(), 5);
     }
 
     #[tokio::test]
@@ -244,18 +348,18 @@ mod tests {
         let store = open(directory.path());
         write(&store, "data_export", "2026-01", JANUARY, "2026-02-01T09:00Z").await;
         write(&store, "data_export", "2026-02", FEBRUARY, "2026-03-01T09:00Z").await;
-        assert_eq!(store.cut().await.unwrap(), 4);
+        assert_eq!(store.cut(at(NOW)).await.unwrap(), 6);
         let before = answers(&store, None).await;
 
         write(&store, "data_export", "2026-01", &JANUARY[1..], "2026-03-03T09:00Z").await;
         let sum = "select sum(billed_usd) as usd from cost_days";
-        let now = at("2026-03-05T09:00Z");
+        let now = at(NOW);
         let billed = async || render::json(&store.query(sum, now, None).await.unwrap());
         assert_eq!(billed().await[0]["usd"], "12.250000000001");
         // Only what changed; what it replaces stays for the queries of now.
-        assert_eq!((store.cut().await.unwrap(), files(&store)), (2, 6));
+        assert_eq!((store.cut(at(NOW)).await.unwrap(), files(&store)), (3, 9));
         assert_eq!(billed().await[0]["usd"], "12.250000000001");
-        assert_eq!((store.cut().await.unwrap(), files(&store)), (0, 4));
+        assert_eq!((store.cut(at(NOW)).await.unwrap(), files(&store)), (0, 6));
         assert_eq!(answers(&store, Some("2026-03-02T00:00Z")).await[1..2], before[1..2]);
 
         // Whose a charge is can change without the bill.
@@ -264,7 +368,7 @@ mod tests {
         let teams = "select distinct cost_team from cost_days";
         let teams = async || render::json(&store.query(teams, now, None).await.unwrap());
         assert_eq!(teams().await, serde_json::json!([{"cost_team": "(none)"}]));
-        assert_eq!(store.cut().await.unwrap(), 4);
+        assert_eq!(store.cut(at(NOW)).await.unwrap(), 6);
         assert_eq!(teams().await, serde_json::json!([{"cost_team": "(none)"}]));
     }
 }

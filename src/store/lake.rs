@@ -25,14 +25,12 @@ use jiff::Timestamp;
 use super::schema::{arrow_schema, delta_field};
 use super::writer::Writer;
 use super::{Config, StoreError, files, refusal};
-use crate::model::{Month, Table};
+use crate::model::Table;
 
 /// Changed when a table's meaning changes so that an older centime would read it wrongly.
 pub(super) const FORMAT: u32 = 1;
 /// Where a table says its format.
 pub(super) const FORMAT_KEY: &str = "centime.format";
-/// The column of the bill's month.
-const BILLING_MONTH: &str = "x_billing_month";
 /// A table's file that says from when on its versions are whole.
 const KEPT_FROM: &str = "_kept_from";
 
@@ -67,28 +65,34 @@ pub(super) struct Open {
     table: Option<DeltaTable>,
 }
 
-/// The files that hold each month of the bill.
-pub(super) fn files_by_month(
-    tables: &[Open],
-) -> Result<BTreeMap<Month, BTreeSet<String>>, StoreError> {
-    let cost = tables.iter().find(|open| open.handle.table.name == "cost");
-    Ok(cost.map(Open::files_by_month).transpose()?.unwrap_or_default())
-}
-
 impl Open {
-    fn files_by_month(&self) -> Result<BTreeMap<Month, BTreeSet<String>>, StoreError> {
-        let mut months: BTreeMap<Month, BTreeSet<String>> = BTreeMap::new();
-        let Some(table) = &self.table else { return Ok(months) };
+    /// The one of a name.
+    pub(super) fn named<'o>(tables: &'o [Self], name: &str) -> Option<&'o Self> {
+        tables.iter().find(|open| open.handle.table.name == name)
+    }
+
+    /// `None` when nothing was committed yet.
+    pub(super) fn version(&self) -> Option<u64> {
+        self.table.as_ref().and_then(DeltaTable::version)
+    }
+
+    /// Its files by the value of a column that it is parted by, where that is one.
+    pub(super) fn files_by<K: std::str::FromStr + Ord>(
+        &self,
+        column: &str,
+    ) -> Result<BTreeMap<K, BTreeSet<String>>, StoreError> {
+        let mut found: BTreeMap<K, BTreeSet<String>> = BTreeMap::new();
+        let Some(table) = &self.table else { return Ok(found) };
         let snapshot =
             table.snapshot().map_err(|error| StoreError::lake(self.handle.table.name, error))?;
         for file in snapshot.snapshot().log_data().iter() {
             let values = file.partition_values_map();
-            let month = values.get(BILLING_MONTH).and_then(Option::as_deref);
-            if let Some(month) = month.and_then(|month| month.parse().ok()) {
-                months.entry(month).or_default().insert(file.path().into_owned());
+            let value = values.get(column).and_then(Option::as_deref);
+            if let Some(value) = value.and_then(|value| value.parse().ok()) {
+                found.entry(value).or_default().insert(file.path().into_owned());
             }
         }
-        Ok(months)
+        Ok(found)
     }
 }
 

@@ -29,7 +29,7 @@ mod tests;
 mod views;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -60,8 +60,8 @@ pub struct Store {
     settle_days: i32,
     /// Whose a charge is by its tags, for all clones.
     ownership: Arc<ArcSwap<Ownership>>,
-    /// Cuts that nobody needed when they were looked at last.
-    unneeded_cuts: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// What is remembered of cuts, for all clones.
+    cutting: Arc<Mutex<cut::Memory>>,
     /// Let go with the last clone.
     _lock: Option<Arc<lock::Lock>>,
 }
@@ -87,7 +87,7 @@ impl Store {
             directory: directory.clone(),
             settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
             ownership: Arc::default(),
-            unneeded_cuts: Arc::default(),
+            cutting: Arc::default(),
             _lock: Some(Arc::new(lock)),
         })
     }
@@ -113,7 +113,7 @@ impl Store {
             directory: directory.clone(),
             settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
             ownership: Arc::default(),
-            unneeded_cuts: Arc::default(),
+            cutting: Arc::default(),
             _lock: None,
         })
     }
@@ -191,11 +191,9 @@ impl Store {
     ///
     /// The lake cannot be read.
     pub async fn bill_marks(&self) -> Result<BTreeMap<Month, String>, StoreError> {
-        let months = lake::files_by_month(&self.lake.open_at(None).await?)?;
-        let mark = |files: BTreeSet<String>| {
-            files::digest(files.iter().flat_map(|file| [file.as_bytes(), &[0]]))
-        };
-        Ok(months.into_iter().map(|(month, files)| (month, mark(files))).collect())
+        let tables = self.lake.open_at(None).await?;
+        let bills = cut::bills(&tables)?.into_iter();
+        Ok(bills.map(|(month, files)| (month, cut::mark(&files))).collect())
     }
 
     /// Answers a query that only reads.

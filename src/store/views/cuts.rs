@@ -15,9 +15,10 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::error::Result;
+use jiff::ToSpan;
 
 use super::days::Days;
-use super::tables::{Bills, charges_by_day, charges_by_month};
+use super::tables::{Bills, LATER_DAYS, charges_by_day, charges_by_month, units_by_day};
 use crate::model::cost::aws_services;
 use crate::model::{Column, Day, Month, Ownership, Table, Type};
 use crate::store::files::digest;
@@ -30,6 +31,8 @@ pub(in crate::store) enum Cut {
     Days,
     /// By resource, without days: a thirtieth.
     Resources,
+    /// Units and their cost, of the days of a month, whichever bills charge them.
+    Units,
 }
 
 /// An instant, which views need not make one.
@@ -65,14 +68,25 @@ const RESOURCES: &[Column] = &[
     Column::required("days", Type::Int, ""),
 ];
 
+const UNITS: &[Column] = &[
+    DAY,
+    Column::required("aws_service", Type::Text, "As in `unit_costs`, and so are all that follow."),
+    Column::required("unit", Type::Text, ""),
+    Column::required("workload", Type::Text, ""),
+    Column::required("cost_env", Type::Text, ""),
+    Column::required("cost_usd", Type::Money, ""),
+    Column::required("volume", Type::Float, ""),
+];
+
 impl Cut {
-    pub(in crate::store) const ALL: [Self; 2] = [Self::Days, Self::Resources];
+    pub(in crate::store) const ALL: [Self; 3] = [Self::Days, Self::Resources, Self::Units];
 
     /// What queries call all of its files.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Days => "day_cut",
             Self::Resources => "resource_cut",
+            Self::Units => "unit_cut",
         }
     }
 
@@ -81,6 +95,7 @@ impl Cut {
         let columns = match self {
             Self::Days => DAYS,
             Self::Resources => RESOURCES,
+            Self::Units => UNITS,
         };
         Table { name: self.name(), doc: "", columns: columns.to_vec(), partition_by: Vec::new() }
     }
@@ -91,16 +106,18 @@ impl Cut {
         names.join(", ")
     }
 
-    /// What makes it of a month's bill.
+    /// What makes it of a month.
     pub(in crate::store) fn of_month(self, month: Month) -> String {
-        self.sql(&Bills::of(month))
+        let days = Days { first: Some(month.first()), last: Some(month.last()) };
+        self.sql(&Bills::of(month), &days)
     }
 
-    /// What makes it of these bills.
-    pub(super) fn sql(self, bills: &Bills) -> String {
+    /// What makes it of bills, or of days.
+    pub(super) fn sql(self, bills: &Bills, days: &Days) -> String {
         match self {
             Self::Days => charges_by_day(bills),
             Self::Resources => charges_by_month(bills),
+            Self::Units => units_by_day(days, true),
         }
     }
 }
@@ -133,36 +150,94 @@ pub(super) struct Selection {
     pub(super) is_whole: bool,
 }
 
+/// What cuts are made of: names of files, which change with what is in them.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Made {
+    /// The files of each month's bill.
+    pub(in crate::store) bills: BTreeMap<Month, BTreeSet<String>>,
+    /// A mark of the usage of each day.
+    pub(in crate::store) usage: Arc<BTreeMap<Day, String>>,
+}
+
 impl Cuts {
-    /// Looks into `folder`, which need not be there. `months`: the files that hold each month's bill.
-    pub(in crate::store) fn look(
-        folder: &Path,
-        months: &BTreeMap<Month, BTreeSet<String>>,
-        ownership: &Ownership,
-    ) -> Self {
-        let mut keys = BTreeMap::new();
-        for cut in Cut::ALL {
-            let made_by = format!(
+    /// Looks into `folder`, which need not be there.
+    pub(in crate::store) fn look(folder: &Path, made: &Made, ownership: &Ownership) -> Self {
+        let made_by = |cut: Cut| {
+            format!(
                 "{} {} {ownership:?} {:?}",
                 env!("CARGO_PKG_VERSION"),
-                cut.sql(&Bills::default()),
+                cut.sql(&Bills::default(), &Days::default()),
                 aws_services()
-            );
-            for (month, files) in months {
+            )
+        };
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let others = entries.map(|entry| entry.path()).collect();
+        let mut cuts = Self { folder: folder.to_owned(), others, ..Self::default() };
+        for cut in [Cut::Days, Cut::Resources] {
+            let made_by = made_by(cut);
+            for (month, files) in &made.bills {
                 let parts = files.iter().flat_map(|file| [&[0], file.as_bytes()]);
                 let key = digest(std::iter::once(made_by.as_bytes()).chain(parts));
-                keys.insert((cut, *month), key);
+                cuts.keys.insert((cut, *month), key);
             }
         }
-        let mut cuts = Self { folder: folder.to_owned(), keys, ..Self::default() };
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        for path in entries.map(|entry| entry.path()) {
-            match cuts.place(&path) {
-                Some((place, piece)) => _ = cuts.there.insert(place, piece),
-                None => _ = cuts.others.insert(path),
-            }
+        cuts.find();
+        let made_by = made_by(Cut::Units);
+        let mut keys = Vec::new();
+        for month in cuts.months_of_units() {
+            let Some(bills) = cuts.bills_of(month) else { continue };
+            let last = month.last().saturating_add(LATER_DAYS.days());
+            let usage = made.usage.range(month.first()..=last).map(|(_, mark)| mark.as_str());
+            let parts = bills.into_iter().chain(usage).map(str::as_bytes);
+            let key = digest(std::iter::once(made_by.as_bytes()).chain(parts));
+            keys.push(((Cut::Units, month), key));
         }
+        cuts.keys.extend(keys);
+        cuts.find();
         cuts
+    }
+
+    /// The months of all days that are charged, ascending; a bill may hold days of months before it.
+    fn months_of_units(&self) -> Vec<Month> {
+        let bills: Vec<Month> =
+            self.keys.keys().filter(|(of, _)| *of == Cut::Days).map(|(_, month)| *month).collect();
+        let pieces = self.there.iter().filter(|((of, _), _)| *of == Cut::Days);
+        let first = pieces.filter_map(|(_, piece)| Some(Month::of(piece.days?.0))).min();
+        let Some((first, last)) =
+            first.into_iter().chain(bills.first().copied()).min().zip(bills.last())
+        else {
+            return Vec::new();
+        };
+        std::iter::successors(Some(first), |month| Some(month.next()))
+            .take_while(|month| month <= last)
+            .collect()
+    }
+
+    /// Finds which of the files that nobody knows yet are cuts.
+    fn find(&mut self) {
+        for path in std::mem::take(&mut self.others) {
+            match self.place(&path) {
+                Some((place, piece)) => _ = self.there.insert(place, piece),
+                None => _ = self.others.insert(path),
+            }
+        }
+    }
+
+    /// The keys of the bills that charge days of a month, as their cuts tell; `None` as long as one of
+    /// those that can is not cut.
+    fn bills_of(&self, month: Month) -> Option<Vec<&str>> {
+        let days = Days { first: Some(month.first()), last: Some(month.last()) };
+        let mut bills = Vec::new();
+        for (place, key) in self.keys.range((Cut::Days, month.previous())..) {
+            if place.0 != Cut::Days {
+                break;
+            }
+            let piece = self.there.get(place)?;
+            if piece.days.is_some_and(|(first, last)| days.meet(first, last)) {
+                bills.push(key.as_str());
+            }
+        }
+        Some(bills)
     }
 
     /// Whose cut a file is: `day_cut.2026-02.<hash>.2026-02-01.2026-02-28.parquet`, or
@@ -199,19 +274,33 @@ impl Cuts {
         self.folder.join(format!("{}.{month}.{key}.{end}", cut.name()))
     }
 
-    /// What is there of the bills that can hold `days`.
+    /// What is there of the bills that can hold `days`, or of the months that do.
     pub(super) fn select(&self, cut: Cut, days: &Days) -> Selection {
         let mut selection = Selection { is_whole: true, ..Selection::default() };
-        let can_hold = |month: &Month| days.first_exported_bill().is_none_or(|it| *month >= it);
-        for place in self.keys.keys().filter(|(of, month)| *of == cut && can_hold(month)) {
-            match self.there.get(place) {
-                Some(piece) if piece.path.is_file() => {
-                    selection.cut.push(place.1);
-                    if piece.days.is_some_and(|(first, last)| days.meet(first, last)) {
-                        selection.files.push(piece.path.clone());
-                    }
+        let bills = self.keys.keys().filter(|(of, _)| *of == Cut::Days).map(|(_, month)| *month);
+        let months: Vec<Month> = match cut {
+            Cut::Days | Cut::Resources => bills
+                .filter(|month| days.first_exported_bill().is_none_or(|first| *month >= first))
+                .collect(),
+            Cut::Units => self
+                .months_of_units()
+                .into_iter()
+                .filter(|month| days.meet(month.first(), month.last()))
+                .collect(),
+        };
+        for month in months {
+            let piece = self.there.get(&(cut, month)).filter(|piece| piece.path.is_file());
+            let Some(piece) = piece else {
+                selection.is_whole = false;
+                if cut == Cut::Units {
+                    // What follows is counted in one go.
+                    break;
                 }
-                _ => selection.is_whole = false,
+                continue;
+            };
+            selection.cut.push(month);
+            if piece.days.is_some_and(|(first, last)| days.meet(first, last)) {
+                selection.files.push(piece.path.clone());
             }
         }
         selection

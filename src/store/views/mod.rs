@@ -35,7 +35,7 @@ use days::Days;
 use tables::{Asks, Scope};
 
 pub use change::table as change_table;
-pub(super) use cuts::{Cut, Cuts};
+pub(super) use cuts::{Cut, Cuts, Made};
 pub(super) use names::register as name_things;
 
 /// Functions that a session of the store has beside the engine's, by their names: what names things,

@@ -2,6 +2,8 @@
 
 mod units;
 
+pub(super) use units::LATER_DAYS;
+
 use jiff::Timestamp;
 
 use super::change;
@@ -216,6 +218,7 @@ impl Asks {
         match self {
             Self::CostDays => Some(Cut::Days),
             Self::ResourceMonths => Some(Cut::Resources),
+            Self::UnitCosts => Some(Cut::Units),
             _ => None,
         }
     }
@@ -228,7 +231,7 @@ impl Asks {
             Self::ResourceDays => resource_days(days),
             Self::ResourceMonths => resource_months(scope),
             Self::UtilizationDays => utilization_days(days),
-            Self::UnitCosts => units::sql(days, scope.states),
+            Self::UnitCosts => unit_costs(scope),
             Self::Months => months(scope),
             Self::Change(periods) => change::sql(periods),
         }
@@ -329,11 +332,11 @@ fn rows_of(cut: Cut, scope: &Scope<'_>) -> String {
     let selection = scope.selection;
     if !selection.is_whole {
         let bills = Bills::that_hold(scope.days, &selection.cut);
-        parts.push(format!("select {} from ({})", cut.columns(), cut.sql(&bills)));
+        parts.push(format!("select {} from ({})", cut.columns(), cut.sql(&bills, scope.days)));
     }
     if !selection.files.is_empty() {
         let within = match cut {
-            Cut::Days => scope.days.within("day"),
+            Cut::Days | Cut::Units => scope.days.within("day"),
             Cut::Resources => "true".to_owned(),
         };
         parts.push(format!("select {} from {} where {within}", cut.columns(), cut.name()));
@@ -342,7 +345,7 @@ fn rows_of(cut: Cut, scope: &Scope<'_>) -> String {
         // Nothing is there, in the right columns.
         let bills = Bills { exported: "false".to_owned(), ..Bills::default() };
         let none = Bills { explored: "false".to_owned(), ..bills };
-        parts.push(format!("select {} from ({})", cut.columns(), cut.sql(&none)));
+        parts.push(format!("select {} from ({})", cut.columns(), cut.sql(&none, scope.days)));
     }
     parts.join(" union all ")
 }
@@ -419,6 +422,32 @@ fn resource_days(days: &Days) -> String {
            cost_team, cost_usd from ({})",
         charges_by_resource(&Bills::that_hold(days, &[]), false)
     )
+}
+
+/// Units and their cost, as [`Cut::Units`] tells them. With `states` it knows which days are settled.
+pub(super) fn units_by_day(days: &Days, states: bool) -> String {
+    format!(
+        "select {} as day, aws_service, unit, workload, cost_env, cost_usd, volume from ({})",
+        instant("day"),
+        units::sql(days, states)
+    )
+}
+
+/// Months that are cut are so from the first day that is asked on; what follows is counted.
+fn unit_costs(scope: &Scope<'_>) -> String {
+    let selection = scope.selection;
+    let after = selection.cut.last().map(|month| month.next().first());
+    let live = Days { first: after.max(scope.days.first), last: scope.days.last };
+    let live = units_by_day(&live, scope.states);
+    if selection.files.is_empty() && (selection.cut.is_empty() || !selection.is_whole) {
+        return live;
+    }
+    let columns = Cut::Units.columns();
+    let cut = format!("select {columns} from unit_cut where {}", scope.days.within("day"));
+    if selection.is_whole {
+        return cut;
+    }
+    format!("{cut} union all select {columns} from ({live})")
 }
 
 fn resource_months(scope: &Scope<'_>) -> String {

@@ -36,7 +36,7 @@ pub(super) const COLUMNS: &[Column] = &[
 
 /// Days behind a range in which it shows that a day was measured to its end. What is read once a week
 /// shows it a week later.
-const LATER_DAYS: i32 = 8;
+pub(in crate::store::views) const LATER_DAYS: i32 = 8;
 
 /// What a charge is of: the label of its service, or this, where it is of a node of EMR.
 const NODES: &str = "emr nodes";
