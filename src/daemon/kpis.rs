@@ -293,3 +293,158 @@ impl Daemon {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::daemon::allocation::allocated;
+    use crate::model::Charge;
+    use crate::model::cost::{Bill, cost_table};
+    use crate::store::BillView;
+    use crate::store::rows::batch;
+    use crate::store::state::{MadeForecast, day_reads};
+
+    const PAYER: &str = "999999999999";
+    const EC2: &str = "Amazon Elastic Compute Cloud - Compute";
+    const NODE: &str = r#"{"aws:elasticmapreduce:job-flow-id":"j-1"}"#;
+    const OURS: &str =
+        r#"{"Team":"risk","environment":"prod","aws:elasticmapreduce:job-flow-id":"j-1"}"#;
+
+    /// Usage type, resource, tags, record type, hours, and what it cost: effective, list, contracted.
+    type Line =
+        (&'static str, Option<&'static str>, &'static str, &'static str, f64, [&'static str; 3]);
+
+    const LINES: &[Line] = &[
+        (
+            "EU-BoxUsage:m6g.xlarge",
+            Some("i-1"),
+            OURS,
+            "SavingsPlanCoveredUsage",
+            300.0,
+            ["60", "110", "100"],
+        ),
+        ("EU-SpotUsage:m5.2xlarge", Some("i-2"), NODE, "Usage", 50.0, ["20", "80", "20"]),
+        ("EU-BoxUsage:m5.large", Some("i-3"), "{}", "Usage", 24.0, ["100", "110", "100"]),
+        // No usage, and in no KPI.
+        ("", None, "{}", "Tax", 0.0, ["30", "30", "30"]),
+    ];
+
+    fn usd(text: &str) -> Usd {
+        text.parse().unwrap()
+    }
+
+    /// A February of an export, read in March when it was final.
+    async fn store(config: &Config, now: Timestamp) -> Store {
+        let store = Store::open(&config.store, crate::daemon::tables(), 2).unwrap();
+        let (month, day) = ("2026-02".parse().unwrap(), date(2026, 2, 10));
+        let table = cost_table();
+        let column = |name: &str| table.column(name).unwrap();
+        let cells = |cell: &dyn Fn(&Line) -> Value| LINES.iter().map(cell).collect::<Vec<_>>();
+        let charges = batch(
+            "cost",
+            &[
+                (column("charge_period_start"), cells(&|_| day.into())),
+                (column("service_name"), cells(&|_| EC2.into())),
+                (column("sku_meter"), cells(&|line| line.0.into())),
+                (column("resource_id"), cells(&|line| line.1.map(str::to_owned).into())),
+                (column("tags"), cells(&|line| line.2.into())),
+                (column("x_record_type"), cells(&|line| line.3.into())),
+                (column("consumed_quantity"), cells(&|line| line.4.into())),
+                (column("billed_cost"), cells(&|line| usd(line.5[0]).into())),
+                (column("effective_cost"), cells(&|line| usd(line.5[0]).into())),
+                (column("list_cost"), cells(&|line| usd(line.5[1]).into())),
+                (column("contracted_cost"), cells(&|line| usd(line.5[2]).into())),
+            ],
+        )
+        .unwrap();
+        let bill = |view: &str, charges: Vec<Charge>| Bill {
+            source: data_exports::SOURCE,
+            view: view.to_owned(),
+            billing_account_id: PAYER.to_owned(),
+            month,
+            charges,
+        };
+        let charge = |meter: Option<&str>, record_type: Option<&str>, cost: &str| Charge {
+            day,
+            service_name: meter.map(|_| EC2.to_owned()),
+            sku_meter: meter.map(ToOwned::to_owned),
+            record_type: record_type.map(ToOwned::to_owned),
+            billed_cost: usd(cost),
+            effective_cost: usd(cost),
+            ..Charge::default()
+        };
+        let of_use = LINES.iter().filter(|line| line.3 != "Tax");
+        let leaves = of_use.map(|line| charge(Some(line.0), None, line.5[0])).collect();
+        let records = [("Usage", "120"), ("SavingsPlanCoveredUsage", "60")]
+            .into_iter()
+            .chain([("SavingsPlanRecurringFee", "10"), ("Tax", "30")])
+            .map(|(record_type, cost)| charge(None, Some(record_type), cost))
+            .collect();
+        let usage_types = bill(USAGE_TYPE, leaves);
+        let mut writer = store.lake.writer("cost").await.unwrap();
+        let source = data_exports::SOURCE;
+        let view = BillView { source, view: CHARGE, billing_account_id: PAYER, month };
+        writer.replace_view(view, Some(&charges)).await.unwrap();
+        writer.replace_bill(&usage_types).await.unwrap();
+        writer.replace_bill(&bill(RECORD_TYPE, records)).await.unwrap();
+        writer.commit(now).await.unwrap();
+        store.state.note_days(&day_reads(&usage_types, now), 2).unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn the_kpis_of_an_exported_month_are_what_its_charges_add_up_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!(
+            "store: {{ directory: '{}' }}\nbudgets:\n  list:\n    - name: all\n      amount: 150\n",
+            directory.path().display()
+        );
+        let config = Config::parse("c.yaml", &text).unwrap();
+        let (now, month) = ("2026-03-20T09:00:00Z".parse().unwrap(), "2026-02".parse().unwrap());
+        let store = store(&config, now).await;
+        let forecast = MadeForecast {
+            subject: BILL.to_owned(),
+            period: "2026-02".to_owned(),
+            through: date(2026, 2, 10),
+            method: "mean".to_owned(),
+            expected: usd("198"),
+            low: usd("100"),
+            high: usd("300"),
+        };
+        store.state.transaction(|tx| tx.note_forecasts(&[forecast])).unwrap();
+        let allocated = allocated(&store, &config, month, None, now).await.unwrap();
+        let facts = facts(&store, &config, month, &allocated.allocation, now).await.unwrap();
+        assert!(facts.is_final && facts.through == Some(month.last()));
+        let answers = answers(&facts);
+        let told = |id: &str| {
+            let answer = answers.iter().find(|answer| answer.kpi.id == id).unwrap();
+            answer.measured.clone().map(|figure| figure.value.round_dp(4).normalize().to_string())
+        };
+        for (id, value) in [
+            // 60 of 180 have a team, and an environment too.
+            ("allocation_coverage", "0.3333"),
+            ("tag_compliance", "0.3333"),
+            // 100 of 200: a spot instance cannot be covered.
+            ("commitment_coverage", "0.5"),
+            ("commitment_utilization", "0.8571"),
+            ("unused_commitment", "10"),
+            // 220 − 180 − 10 of 220; 300 − 180 − 10 of 300.
+            ("effective_savings_rate", "0.1364"),
+            ("effective_savings_rate_list", "0.3667"),
+            // 198 for 180; 180 where 150 were allowed.
+            ("forecast_error", "0.1"),
+            ("budget_variance", "0.2"),
+            ("extended_support_cost", "0"),
+            ("graviton_share", "0.3333"),
+            // 50 hours of eight vCPUs, 300 of four.
+            ("spot_share", "0.25"),
+        ] {
+            assert_eq!(told(id).as_deref(), Ok(value), "{id}");
+        }
+        for id in ["waste_share", "realization_rate", "data_lag", "anomaly_cost_share"] {
+            assert!(told(id).is_err(), "{id}");
+        }
+    }
+}

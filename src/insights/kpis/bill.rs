@@ -6,6 +6,7 @@ use super::{Facts, Figure, Measured, Paid, Priced};
 use crate::insights::commitments::{Part, part};
 use crate::model::Usd;
 use crate::model::cost::aws_service;
+use crate::model::names::is_same_tag_key;
 use crate::services::facts::vcpus;
 
 /// What only an export of the bill tells is not known without one.
@@ -17,19 +18,18 @@ pub(super) fn allocation_coverage(facts: &Facts) -> Measured {
     Figure::ratio(allocated.0, all.0, none)
 }
 
-/// Keys are compared in whatever case.
 pub(super) fn tag_compliance(facts: &Facts) -> Measured {
     let tagged = facts.tagged.as_ref().ok_or(NEEDS_EXPORT)?;
     let (mut compliant, mut all) = (Usd::ZERO, Usd::ZERO);
     for (tags, cost) in tagged {
         let has = |(keys, values): &(Vec<String>, Vec<String>)| {
             let found = keys.iter().find_map(|key| {
-                let mut there = tags.iter().filter(|(own, _)| own.eq_ignore_ascii_case(key));
-                there.next().map(|(_, value)| value.trim().to_lowercase())
+                tags.iter()
+                    .filter(|(own, _)| is_same_tag_key(own, key))
+                    .map(|(_, value)| value.trim().to_lowercase())
+                    .find(|value| !value.is_empty())
             });
-            found.is_some_and(|value| {
-                !value.is_empty() && (values.is_empty() || values.contains(&value))
-            })
+            found.is_some_and(|value| values.is_empty() || values.contains(&value))
         };
         all += *cost;
         if facts.required_tags.iter().all(has) {
