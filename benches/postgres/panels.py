@@ -42,7 +42,7 @@ VIEWS = """
       count(*) as days from charges.resource_days
       group by date_trunc('month', time), resource, resource_id, aws_service, account, aws_region,
         cost_env, cost_team;"""
-COPIED = ["unit_costs", "utilization_days", "months", "day_status", "findings"]
+COPIED = ["unit_costs", "utilization_days", "months", "day_status", "findings", "allocations", "measured_changes"]
 
 
 def start_postgres(folder: Path):
