@@ -71,7 +71,7 @@ fn main() {
     println!("{}\n", support::machine());
     let folder = tempfile::tempdir().unwrap();
     let export = folder.path().join("export");
-    let this = Month::of(day_of(jiff::Timestamp::now()));
+    let this = Month::of(day_of((centime::daemon::system_clock())()));
     let months: Vec<Month> =
         std::iter::successors(Some(this.previous()), |month| Some(month.previous()))
             .take(MONTHS)

@@ -30,8 +30,15 @@ const MEMORY: usize = 256 * 1024 * 1024;
 pub(super) struct Memory {
     /// Cuts that nobody needed when they were looked at last.
     unneeded: BTreeSet<PathBuf>,
-    /// A mark of each day of `usage`, in a version of it: a day has many files.
-    usage: Option<(Option<u64>, Arc<BTreeMap<Day, String>>)>,
+    /// A day has many files.
+    usage: Option<Usage>,
+}
+
+/// A mark of each day of `usage`, in a version of it.
+#[derive(Debug)]
+struct Usage {
+    version: Option<u64>,
+    marks: Arc<BTreeMap<Day, String>>,
 }
 
 /// The files of each month's bill.
@@ -63,15 +70,13 @@ impl Store {
     fn usage_marks(&self, tables: &[Open]) -> Result<Arc<BTreeMap<Day, String>>, StoreError> {
         let Some(usage) = Open::named(tables, "usage") else { return Ok(Arc::default()) };
         let version = usage.version();
-        if let Some((known, marks)) = &self.memory().usage
-            && *known == version
-        {
-            return Ok(Arc::clone(marks));
+        if let Some(known) = self.memory().usage.as_ref().filter(|it| it.version == version) {
+            return Ok(Arc::clone(&known.marks));
         }
         let days: BTreeMap<Day, BTreeSet<String>> = usage.files_by("day")?;
         let marks = days.into_iter().map(|(day, files)| (day, mark(&files)));
         let marks = Arc::new(marks.collect());
-        self.memory().usage = Some((version, Arc::clone(&marks)));
+        self.memory().usage = Some(Usage { version, marks: Arc::clone(&marks) });
         Ok(marks)
     }
 

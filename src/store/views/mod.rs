@@ -37,12 +37,12 @@ use tables::{Asks, Scope};
 pub use change::table as change_table;
 pub(super) use cuts::{Cut, Cuts, Made};
 pub(super) use names::register as name_things;
+pub use tables::tables;
 
 /// Functions that a session of the store has beside the engine's, by their names: what names things,
 /// and what compares two periods.
 pub const FUNCTIONS: &[&str] =
     &["aws_service", "cost_environment", "cost_team", "resource_name", change::NAME];
-pub use tables::tables;
 
 /// The column of a view's query that `time` is made of.
 const DAY: &str = "day";
