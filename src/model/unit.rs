@@ -344,6 +344,14 @@ pub const UNITS: &[Unit] = &[
         doc: "a GB that instances read from or write to their storage, with what instances, storage and I/O cost",
     },
     Unit {
+        id: "rds_million_requests",
+        service: "rds",
+        parts: DATABASES,
+        volume: Measured::of("rds_instances", &[measure("iops", "mean * 3600")]).volume(),
+        size: 1_000_000,
+        doc: "a million requests of instances to their storage, reads and writes, with what instances, storage and I/O cost",
+    },
+    Unit {
         id: "aurora_million_io",
         service: "rds",
         parts: &[Part::of("StorageIOUsage")],
