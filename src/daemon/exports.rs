@@ -156,7 +156,7 @@ impl Daemon {
         if self.store.state.export_mark(&name, &folder)?.as_deref() == Some(&mark) {
             return Ok(Ok(0));
         }
-        let scratch = self.store.scratch()?;
+        let scratch = self.store.scratch("exports")?;
         let accounts: Vec<String> = watch.account_names().into_keys().collect();
         let terms = Terms { cost, accounts: &accounts, scratch: &scratch };
         let mut kept = Kept::new(self).await?;

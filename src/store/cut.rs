@@ -25,6 +25,9 @@ use crate::model::{Day, Month, Ownership};
 /// Memory of the groups of a month, in bytes; what needs more goes to the disk for a while.
 const MEMORY: usize = 256 * 1024 * 1024;
 
+/// The folder of that.
+const SCRATCH: &str = "cuts";
+
 /// What a store remembers of its cuts.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -54,7 +57,11 @@ pub(super) fn mark(files: &BTreeSet<String>) -> String {
 
 impl Store {
     /// The cuts of these versions.
-    pub(super) fn cuts(&self, tables: &[Open], ownership: &Ownership) -> Result<Cuts, StoreError> {
+    pub(super) fn look_for_cuts(
+        &self,
+        tables: &[Open],
+        ownership: &Ownership,
+    ) -> Result<Cuts, StoreError> {
         let made = Made { bills: bills(tables)?, usage: self.usage_marks(tables)? };
         Ok(Cuts::look(&self.folder_of_cuts(), &made, ownership))
     }
@@ -64,7 +71,7 @@ impl Store {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.cutting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cuts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn usage_marks(&self, tables: &[Open]) -> Result<Arc<BTreeMap<Day, String>>, StoreError> {
@@ -90,13 +97,14 @@ impl Store {
         if self.lake.is_read_only() {
             return Err(StoreError::ReadOnly);
         }
+        let _cutting = self.cutting.lock().await;
         let tables = self.lake.open_at(None).await?;
         let ownership = self.ownership.load_full();
         let mut made = 0;
         let mut context = None;
         // Of what days hold, units are cut: they come in the second round.
         for round in [[Cut::Days, Cut::Resources].as_slice(), &[Cut::Units]] {
-            let cuts = self.cuts(&tables, &ownership)?;
+            let cuts = self.look_for_cuts(&tables, &ownership)?;
             let mut missing = cuts.missing();
             missing.retain(|(cut, _)| round.contains(cut));
             if round.contains(&Cut::Units) && !missing.is_empty() {
@@ -118,7 +126,10 @@ impl Store {
                 made += 1;
             }
         }
-        self.forget_unneeded(self.cuts(&tables, &ownership)?.others())?;
+        if context.take().is_some() {
+            let _ = std::fs::remove_dir_all(self.directory.join("scratch").join(SCRATCH));
+        }
+        self.forget_unneeded(self.look_for_cuts(&tables, &ownership)?.others())?;
         Ok(made)
     }
 
@@ -180,7 +191,7 @@ impl Store {
 
     fn runtime_of_cuts(&self) -> Result<Arc<RuntimeEnv>, StoreError> {
         let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![self.scratch()?]));
+            .with_mode(DiskManagerMode::Directories(vec![self.scratch(SCRATCH)?]));
         RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(MEMORY)))
             .with_disk_manager_builder(disk)

@@ -61,7 +61,9 @@ pub struct Store {
     /// Whose a charge is by its tags, for all clones.
     ownership: Arc<ArcSwap<Ownership>>,
     /// What is remembered of cuts, for all clones.
-    cutting: Arc<Mutex<cut::Memory>>,
+    cuts: Arc<Mutex<cut::Memory>>,
+    /// Held by the one that cuts.
+    cutting: Arc<tokio::sync::Mutex<()>>,
     /// Let go with the last clone.
     _lock: Option<Arc<lock::Lock>>,
 }
@@ -87,6 +89,7 @@ impl Store {
             directory: directory.clone(),
             settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
             ownership: Arc::default(),
+            cuts: Arc::default(),
             cutting: Arc::default(),
             _lock: Some(Arc::new(lock)),
         })
@@ -113,6 +116,7 @@ impl Store {
             directory: directory.clone(),
             settle_days: i32::try_from(settle_days).unwrap_or(i32::MAX),
             ownership: Arc::default(),
+            cuts: Arc::default(),
             cutting: Arc::default(),
             _lock: None,
         })
@@ -128,13 +132,14 @@ impl Store {
         &self.directory
     }
 
-    /// An empty folder for what does not fit into memory; what an earlier run left there is deleted.
+    /// An empty folder for what does not fit into memory, for one purpose; what an earlier run left
+    /// there is deleted.
     ///
     /// # Errors
     ///
     /// It cannot be emptied or made.
-    pub fn scratch(&self) -> Result<PathBuf, StoreError> {
-        let scratch = self.directory.join("scratch");
+    pub fn scratch(&self, purpose: &str) -> Result<PathBuf, StoreError> {
+        let scratch = self.directory.join("scratch").join(purpose);
         match std::fs::remove_dir_all(&scratch) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StoreError::at(&scratch)(error));
@@ -180,7 +185,7 @@ impl Store {
         let context = lake::session_of(&tables, config, runtime)?;
         state::register(&self.state, &context, self.settle_days, now, as_of.is_some())?;
         let ownership = self.ownership.load_full();
-        let cuts = self.cuts(&tables, &ownership)?;
+        let cuts = self.look_for_cuts(&tables, &ownership)?;
         views::register(&context, ownership, cuts, now, as_of.is_some()).await?;
         Ok(context)
     }
