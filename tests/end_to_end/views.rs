@@ -206,7 +206,8 @@ fn views_hold_each_charge_once_whichever_source_its_month_has() {
     for view in all {
         let (some, whole) = (scanned(&d, view), scanned(&a, view));
         // Of two exported months, the older may be billed days of the newer.
-        assert!(some < whole || view == "resource_days", "{view}: {some} of {whole} files");
+        let is_of_exports = view.starts_with("resource_");
+        assert!(some < whole || is_of_exports, "{view}: {some} of {whole} files");
     }
 
     // The past is known without the state.
