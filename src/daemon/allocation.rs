@@ -10,7 +10,7 @@ use super::{Daemon, Watch};
 use crate::config::Config;
 use crate::insights::allocation::{Allocation, Charge, allocate};
 use crate::model::cost::{CHARGE, RUN_RATE_EXCLUDES, TEAM};
-use crate::model::table::literal;
+use crate::model::table::literals;
 use crate::model::time::day_of;
 use crate::model::{Day, Month, Usd, Value};
 use crate::store::state::{AllocatedMonth, AllocatedPart};
@@ -44,13 +44,12 @@ pub async fn allocated(
         && matchers.flat_map(|it| [it.from, it.until]).flatten().any(|day| Month::of(day) == month);
     let day = if is_dated { "charge_period_start" } else { "min(charge_period_start)" };
     let by_day = if is_dated { ", charge_period_start" } else { "" };
-    let excluded: Vec<String> = RUN_RATE_EXCLUDES.iter().map(|kind| literal(kind)).collect();
     let sql = format!(
         "select {day}, sub_account_id, service_name, resource_id, tags, x_cost_categories, \
          sum(effective_cost) from cost where x_view = '{CHARGE}' and x_billing_month = '{month}' and \
          x_record_type not in ({}) group by sub_account_id, service_name, resource_id, tags, \
          x_cost_categories{by_day}",
-        excluded.join(", ")
+        literals(RUN_RATE_EXCLUDES)
     );
     let mut charges: Vec<Charge> =
         rows(&store.query(&sql, now, None).await?).filter_map(|row| charge(&row)).collect();
@@ -110,7 +109,13 @@ fn tagged(row: &[Value], key: &str) -> Option<Charge> {
 }
 
 /// Keeps who pays for each month, for the table `allocations`; what is kept as it would be now is left.
-async fn keep_months(store: &Store, config: &Config, now: Timestamp) -> Result<(), StoreError> {
+/// `current` is the month so far, which is allocated already.
+async fn keep_months(
+    store: &Store,
+    config: &Config,
+    current: (Month, &Allocation),
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let kept = store.state.allocations()?;
     let kept: BTreeMap<Month, String> = kept.into_iter().map(|it| (it.month, it.mark)).collect();
     let rules = format!(
@@ -128,8 +133,11 @@ async fn keep_months(store: &Store, config: &Config, now: Timestamp) -> Result<(
         if kept.get(&month) == Some(&mark) {
             continue;
         }
-        let allocation = allocated(store, config, month, None, now).await?.allocation;
-        let parts = parts(&allocation);
+        let parts = if month == current.0 {
+            parts(current.1)
+        } else {
+            parts(&allocated(store, config, month, None, now).await?.allocation)
+        };
         let month = AllocatedMonth { month, mark, allocated_at: now, parts };
         store.state.transaction(|tx| tx.keep_allocation(&month))?;
     }
@@ -157,10 +165,10 @@ impl Daemon {
     /// Allocates the month so far, for the metrics, and every month whose bill or rules changed.
     pub(super) async fn allocate(&self, watch: &Watch) -> Result<Allocated, StoreError> {
         let now = self.now();
-        keep_months(&self.store, &watch.config, now).await?;
         let month = Month::of(day_of(now));
         let allocated = allocated(&self.store, &watch.config, month, None, now).await?;
         let allocation = &allocated.allocation;
+        keep_months(&self.store, &watch.config, (month, allocation), now).await?;
         self.snapshot().allocation = Some(crate::publishers::prometheus::snapshot::Allocated {
             teams: allocation
                 .teams

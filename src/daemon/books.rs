@@ -8,7 +8,7 @@ use super::observe::{rows, some_text};
 use super::{Daemon, Watch};
 use crate::insights::reconcile::{Check, Part, reconcile};
 use crate::model::cost::{ACCOUNT_SERVICE, USAGE_TYPE};
-use crate::model::table::literal;
+use crate::model::table::{literal, literals};
 use crate::model::time::DayState;
 use crate::model::{Day, Month, Usd, Value};
 use crate::publishers::prometheus::history::{Family, Sample};
@@ -28,8 +28,8 @@ pub async fn checks(
     now: Timestamp,
 ) -> Result<Vec<Check>, StoreError> {
     let chosen = months.map_or_else(String::new, |months| {
-        let months: Vec<String> = months.iter().map(|month| format!("'{month}'")).collect();
-        format!("where x_billing_month in ({})", months.join(", "))
+        let months = literals(months.iter().map(Month::to_string));
+        format!("where x_billing_month in ({months})")
     });
     let sql = format!(
         "select billing_account_id, x_billing_month, x_view, sub_account_id, service_name, \

@@ -13,7 +13,7 @@ use crate::insights::budgets::{
     self, Cost, Evaluation, Every, Figures, Kept, Memory, Named, Part, Period, Rows,
 };
 use crate::insights::forecast::{self, Forecast};
-use crate::model::table::literal;
+use crate::model::table::{literal, literals};
 use crate::model::time::{DayState, Month, Span, day_of, days};
 use crate::model::{DailyCost, Day, Usd, Value};
 use crate::publishers::prometheus::snapshot::{
@@ -275,8 +275,7 @@ fn condition(rows: &Rows) -> String {
         ("lower(x_tag_value)", &rows.tags),
     ] {
         if !values.is_empty() {
-            let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
-            parts.push(format!("{column} in ({})", values.join(", ")));
+            parts.push(format!("{column} in ({})", literals(values)));
         }
     }
     parts.join(" and ")

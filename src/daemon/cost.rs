@@ -11,7 +11,7 @@ use crate::insights::cost::{
     Comparison, Cut, DayCost, Dimension, Facts, LeafCost, Metric, Question, Window, compare, cut,
 };
 use crate::model::cost::RUN_RATE_EXCLUDES;
-use crate::model::table::literal;
+use crate::model::table::{literal, literals};
 use crate::model::time::{DayState, Month};
 use crate::model::{Day, Usd, Value};
 use crate::sources::data_exports;
@@ -227,8 +227,8 @@ impl Bill<'_> {
             },
         );
         let use_only = if self.metric.is_use() {
-            let no_use: Vec<String> = RUN_RATE_EXCLUDES.map(literal).into();
-            format!(" and (x_record_type is null or x_record_type not in ({}))", no_use.join(", "))
+            let no_use = literals(RUN_RATE_EXCLUDES);
+            format!(" and (x_record_type is null or x_record_type not in ({no_use}))")
         } else {
             String::new()
         };
@@ -273,9 +273,8 @@ impl Bill<'_> {
 
     fn filter(&self) -> String {
         let filters = self.question.filters.iter().map(|(dimension, values)| {
-            let values: Vec<String> =
-                values.iter().map(|value| literal(&self.billed(*dimension, value))).collect();
-            format!("{} in ({})", column(*dimension), values.join(", "))
+            let values = literals(values.iter().map(|value| self.billed(*dimension, value)));
+            format!("{} in ({values})", column(*dimension))
         });
         let filters: Vec<String> = filters.collect();
         if filters.is_empty() { "true".to_owned() } else { filters.join(" and ") }

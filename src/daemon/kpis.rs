@@ -15,7 +15,7 @@ use crate::insights::allocation::Allocation;
 use crate::insights::budgets::{Every, Period, Scope};
 use crate::insights::kpis::{Explored, Facts, Leaf, Paid, Priced, answers};
 use crate::model::cost::{CHARGE, RECORD_TYPE, RUN_RATE_EXCLUDES, USAGE_TYPE, billed_as};
-use crate::model::table::literal;
+use crate::model::table::literals;
 use crate::model::time::{DayState, Span, day_of, start_of};
 use crate::model::unit::is_of_cluster;
 use crate::model::{Day, Month, Usd, Value};
@@ -249,14 +249,12 @@ impl Lake<'_> {
 
 /// Names of the services under a label, for SQL.
 fn services(label: &str) -> String {
-    let quoted: Vec<String> = billed_as(label).map(literal).collect();
-    quoted.join(", ")
+    literals(billed_as(label))
 }
 
 /// Charges of use, as SQL.
 fn of_use() -> String {
-    let excluded: Vec<String> = RUN_RATE_EXCLUDES.iter().map(|kind| literal(kind)).collect();
-    format!("x_record_type not in ({})", excluded.join(", "))
+    format!("x_record_type not in ({})", literals(RUN_RATE_EXCLUDES))
 }
 
 /// Usage on demand that a Savings Plan could cover: instances of EC2, but for spot, and of RDS, and

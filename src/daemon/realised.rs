@@ -11,7 +11,7 @@ use crate::insights::realised::{BASELINE_DAYS, COUNTED_DAYS, Measured, Rate, cha
 use crate::model::cost::{CHARGE, RUN_RATE_EXCLUDES, USAGE_TYPE};
 use crate::model::finding::FindingRecord;
 use crate::model::realised::{Realised, State};
-use crate::model::table::literal;
+use crate::model::table::{literal, literals};
 use crate::model::time::{DayState, day_of, days};
 use crate::model::{DailyCost, Day, Finding, Usd, Value};
 use crate::publishers::prometheus::snapshot::Realized;
@@ -90,8 +90,6 @@ async fn measured(
     }
     let range = format!("between date '{first}' and date '{last}'");
     let names = names(store, finding, now).await?;
-    let in_names: Vec<String> = names.iter().map(|name| literal(name)).collect();
-    let excluded: Vec<String> = RUN_RATE_EXCLUDES.iter().map(|kind| literal(kind)).collect();
     // What a cluster runs on is billed as instances that carry its id as a tag.
     let job_flow = format!("\"aws:elasticmapreduce:job-flow-id\":\"{}\"", finding.resource_id);
     let sql = format!(
@@ -99,9 +97,9 @@ async fn measured(
          charge_period_start {range} and sub_account_id = {} and (resource_id in ({}) or \
          strpos(tags, {}) > 0) and x_record_type not in ({}) group by 1",
         literal(&finding.account),
-        in_names.join(", "),
+        literals(&names),
         literal(&job_flow),
-        excluded.join(", ")
+        literals(RUN_RATE_EXCLUDES)
     );
     let found = store.query(&sql, now, None).await?;
     let by_day: BTreeMap<Day, Usd> = rows(&found)

@@ -47,15 +47,15 @@ impl Lake for Shown {
             is_request: false,
         })?;
         let state = session.state();
-        let functions = store::FUNCTIONS.iter();
+        let functions = store::functions();
         Ok(Look {
             tables,
             functions: functions
                 .clone()
-                .filter_map(|name| state.scalar_functions().get(*name).cloned())
+                .filter_map(|name| state.scalar_functions().get(name).cloned())
                 .collect(),
             table_functions: functions
-                .filter_map(|name| state.table_functions().get(*name).cloned())
+                .filter_map(|name| state.table_functions().get(name).cloned())
                 .collect(),
         })
     }

@@ -101,6 +101,12 @@ pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// Texts as SQL lists them: `'a', 'b'`.
+pub fn literals<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
+    let quoted: Vec<String> = texts.into_iter().map(|text| literal(text.as_ref())).collect();
+    quoted.join(", ")
+}
+
 /// The Rust type of a column of a [`kind!`](crate::kind) struct.
 #[macro_export]
 #[doc(hidden)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
@@ -44,15 +45,19 @@ struct Usage {
     marks: Arc<BTreeMap<Day, String>>,
 }
 
-/// The files of each month's bill.
-pub(super) fn bills(tables: &[Open]) -> Result<BTreeMap<Month, BTreeSet<String>>, StoreError> {
-    let cost = Open::named(tables, "cost").map(|cost| cost.files_by("x_billing_month"));
+/// A mark of each month's bill, which changes with it.
+pub(super) fn bill_marks(tables: &[Open]) -> Result<BTreeMap<Month, String>, StoreError> {
+    let cost = Open::named(tables, "cost").map(|cost| marks(cost, "x_billing_month"));
     Ok(cost.transpose()?.unwrap_or_default())
 }
 
-/// What stands for some files: another when one of them is.
-pub(super) fn mark(files: &BTreeSet<String>) -> String {
-    digest(files.iter().flat_map(|file| [file.as_bytes(), &[0]]))
+/// For each value of a column that a table is parted by, what stands for its files: another when one
+/// of them is.
+fn marks<K: FromStr + Ord>(table: &Open, column: &str) -> Result<BTreeMap<K, String>, StoreError> {
+    let mark =
+        |files: BTreeSet<String>| digest(files.iter().flat_map(|file| [file.as_bytes(), &[0]]));
+    let files = table.files_by(column)?.into_iter();
+    Ok(files.map(|(value, files)| (value, mark(files))).collect())
 }
 
 impl Store {
@@ -62,7 +67,7 @@ impl Store {
         tables: &[Open],
         ownership: &Ownership,
     ) -> Result<Cuts, StoreError> {
-        let made = Made { bills: bills(tables)?, usage: self.usage_marks(tables)? };
+        let made = Made { bills: bill_marks(tables)?, usage: self.usage_marks(tables)? };
         Ok(Cuts::look(&self.folder_of_cuts(), &made, ownership))
     }
 
@@ -80,9 +85,7 @@ impl Store {
         if let Some(known) = self.memory().usage.as_ref().filter(|it| it.version == version) {
             return Ok(Arc::clone(&known.marks));
         }
-        let days: BTreeMap<Day, BTreeSet<String>> = usage.files_by("day")?;
-        let marks = days.into_iter().map(|(day, files)| (day, mark(&files)));
-        let marks = Arc::new(marks.collect());
+        let marks = Arc::new(marks(usage, "day")?);
         self.memory().usage = Some(Usage { version, marks: Arc::clone(&marks) });
         Ok(marks)
     }

@@ -46,7 +46,7 @@ pub use lake::{Lake, read_only_query};
 pub use maintain::Maintenance;
 pub use schema::Partition;
 pub use state::State;
-pub use views::FUNCTIONS;
+pub use views::functions;
 pub use writer::{BillView, Commit, Writer};
 
 use crate::model::{Month, Ownership, Table};
@@ -196,9 +196,7 @@ impl Store {
     ///
     /// The lake cannot be read.
     pub async fn bill_marks(&self) -> Result<BTreeMap<Month, String>, StoreError> {
-        let tables = self.lake.open_at(None).await?;
-        let bills = cut::bills(&tables)?.into_iter();
-        Ok(bills.map(|(month, files)| (month, cut::mark(&files))).collect())
+        cut::bill_marks(&self.lake.open_at(None).await?)
     }
 
     /// Answers a query that only reads.

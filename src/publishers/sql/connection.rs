@@ -276,12 +276,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             Command::Query(sql) => {
                 let statement = self.shared.engine.parse(sql)?;
                 let planned = self.plan(statement, watch).await?;
-                self.describe(&planned.columns, &[]);
-                let mut rows = Rows::of(&planned, watch).await?;
-                let done = self.send_rows(&mut rows, &[], 0, watch).await;
-                *sent = rows.sent;
-                done?;
-                self.complete(&tag(sql, rows.sent));
+                self.answer(sql, &planned, watch, sent).await?;
             }
             Command::Copy { query, form } => {
                 let statement = self.shared.engine.parse(query)?;
@@ -312,13 +307,31 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 self.complete("PREPARE");
             }
             Command::Execute { name, arguments } => {
-                self.execute_as(name, arguments, watch, sent).await?;
+                let (text, planned) = self.executed(name, arguments, watch).await?;
+                self.answer(&text, &planned, watch, sent).await?;
             }
             other => {
                 let tag = self.talk(other)?;
                 self.complete(&tag);
             }
         }
+        Ok(())
+    }
+
+    /// All rows of a query, with their description.
+    async fn answer(
+        &mut self,
+        sql: &str,
+        planned: &Planned,
+        watch: &Watch,
+        sent: &mut u64,
+    ) -> Result<(), Failure> {
+        self.describe(&planned.columns, &[]);
+        let mut rows = Rows::of(planned, watch).await?;
+        let done = self.send_rows(&mut rows, &[], 0, watch).await;
+        *sent = rows.sent;
+        done?;
+        self.complete(&tag(sql, rows.sent));
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use postgres_types::Type;
 use tokio::io::AsyncWrite;
 
-use super::answer::{Rows, tag};
+use super::answer::Rows;
 use super::brake::Watch;
 use super::connection::{Connection, Failure};
 use super::decode;
@@ -285,24 +285,6 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
         let values = values.collect::<Result<Vec<_>, _>>()?;
         let planned = self.plan(with_values(statement, values), watch).await?;
         Ok((prepared.text.clone(), planned))
-    }
-
-    /// `EXECUTE` in the simple protocol: its rows, and how many they are.
-    pub(super) async fn execute_as(
-        &mut self,
-        name: &str,
-        arguments: &[Option<String>],
-        watch: &Watch,
-        sent: &mut u64,
-    ) -> Result<(), Failure> {
-        let (text, planned) = self.executed(name, arguments, watch).await?;
-        self.describe(&planned.columns, &[]);
-        let mut rows = Rows::of(&planned, watch).await?;
-        let done = self.send_rows(&mut rows, &[], 0, watch).await;
-        *sent = rows.sent;
-        done?;
-        self.complete(&tag(&text, rows.sent));
-        Ok(())
     }
 }
 

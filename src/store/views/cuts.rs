@@ -150,12 +150,12 @@ pub(super) struct Selection {
     pub(super) is_whole: bool,
 }
 
-/// What cuts are made of: names of files, which change with what is in them.
+/// What cuts are made of: marks, which change with what they are of.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Made {
-    /// The files of each month's bill.
-    pub(in crate::store) bills: BTreeMap<Month, BTreeSet<String>>,
-    /// A mark of the usage of each day.
+    /// Of each month's bill.
+    pub(in crate::store) bills: BTreeMap<Month, String>,
+    /// Of the usage of each day.
     pub(in crate::store) usage: Arc<BTreeMap<Day, String>>,
 }
 
@@ -175,9 +175,8 @@ impl Cuts {
         let mut cuts = Self { folder: folder.to_owned(), others, ..Self::default() };
         for cut in [Cut::Days, Cut::Resources] {
             let made_by = made_by(cut);
-            for (month, files) in &made.bills {
-                let parts = files.iter().flat_map(|file| [&[0], file.as_bytes()]);
-                let key = digest(std::iter::once(made_by.as_bytes()).chain(parts));
+            for (month, mark) in &made.bills {
+                let key = digest([made_by.as_bytes(), mark.as_bytes()]);
                 cuts.keys.insert((cut, *month), key);
             }
         }

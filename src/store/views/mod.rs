@@ -41,8 +41,9 @@ pub use tables::tables;
 
 /// Functions that a session of the store has beside the engine's, by their names: what names things,
 /// and what compares two periods.
-pub const FUNCTIONS: &[&str] =
-    &["aws_service", "cost_environment", "cost_team", "resource_name", change::NAME];
+pub fn functions() -> impl Iterator<Item = &'static str> + Clone {
+    names::names().into_iter().chain([change::NAME])
+}
 
 /// The column of a view's query that `time` is made of.
 const DAY: &str = "day";

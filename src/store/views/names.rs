@@ -122,6 +122,11 @@ impl Function {
     }
 }
 
+/// Their names.
+pub(super) fn names() -> [&'static str; 4] {
+    Tells::ALL.map(Tells::name)
+}
+
 /// Lets a session call them.
 pub(in crate::store) fn register(context: &SessionContext, ownership: &Arc<Ownership>) {
     for tells in Tells::ALL {

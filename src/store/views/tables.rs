@@ -10,6 +10,7 @@ use super::change;
 use super::cuts::{Cut, Selection};
 use super::days::Days;
 use crate::model::cost::RUN_RATE_EXCLUDES;
+use crate::model::table::literals;
 use crate::model::time::{Month, day_of};
 use crate::model::usage::IN_USE;
 use crate::model::{Column, Day, Table, Type};
@@ -164,8 +165,7 @@ pub fn tables() -> Vec<Table> {
 
 /// Record types that are no use, as SQL lists them.
 fn no_use() -> String {
-    let quoted = RUN_RATE_EXCLUDES.map(|name| format!("'{name}'"));
-    quoted.join(", ")
+    literals(RUN_RATE_EXCLUDES)
 }
 
 /// What a view asks.
@@ -231,7 +231,7 @@ impl Asks {
             Self::ResourceDays => resource_days(days),
             Self::ResourceMonths => resource_months(scope),
             Self::UtilizationDays => utilization_days(days),
-            Self::UnitCosts => unit_costs(scope),
+            Self::UnitCosts => rows_of(Cut::Units, scope),
             Self::Months => months(scope),
             Self::Change(periods) => change::sql(periods),
         }
@@ -264,11 +264,11 @@ impl Bills {
 
     /// The bills that can hold `days`, but those of the months that are cut.
     fn that_hold(days: &Days, cut: &[Month]) -> Self {
-        let cut: Vec<String> = cut.iter().map(|month| format!("'{month}'")).collect();
         let but = if cut.is_empty() {
             String::new()
         } else {
-            format!(" and x_billing_month not in ({})", cut.join(", "))
+            let cut = literals(cut.iter().map(Month::to_string));
+            format!(" and x_billing_month not in ({cut})")
         };
         Self {
             exported: format!("{}{but}", days.exported_bills()),
@@ -329,23 +329,28 @@ pub(super) fn charges_by_day(bills: &Bills) -> String {
 /// The rows of a cut's view: those of its files, and those that have to be added up.
 fn rows_of(cut: Cut, scope: &Scope<'_>) -> String {
     let mut parts = Vec::new();
-    let selection = scope.selection;
-    if !selection.is_whole {
-        let bills = Bills::that_hold(scope.days, &selection.cut);
-        parts.push(format!("select {} from ({})", cut.columns(), cut.sql(&bills, scope.days)));
-    }
-    if !selection.files.is_empty() {
+    let Selection { files, cut: months, is_whole } = scope.selection;
+    if !files.is_empty() {
         let within = match cut {
             Cut::Days | Cut::Units => scope.days.within("day"),
             Cut::Resources => "true".to_owned(),
         };
         parts.push(format!("select {} from {} where {within}", cut.columns(), cut.name()));
     }
-    if parts.is_empty() {
-        // Nothing is there, in the right columns.
-        let bills = Bills { exported: "false".to_owned(), ..Bills::default() };
-        let none = Bills { explored: "false".to_owned(), ..bills };
-        parts.push(format!("select {} from ({})", cut.columns(), cut.sql(&none, scope.days)));
+    // Where all is cut and nothing is of these days, it adds up nothing, in the right columns.
+    if !is_whole || parts.is_empty() {
+        let bills = Bills::that_hold(scope.days, months);
+        let live = match cut {
+            Cut::Days => charges_by_day(&bills),
+            Cut::Resources => charges_by_month(&bills),
+            Cut::Units => {
+                // Months are cut from the first that is asked on; what follows is counted.
+                let after = months.last().map(|month| month.next().first());
+                let days = Days { first: after.max(scope.days.first), last: scope.days.last };
+                units_by_day(&days, scope.states)
+            }
+        };
+        parts.push(format!("select {} from ({live})", cut.columns()));
     }
     parts.join(" union all ")
 }
@@ -431,23 +436,6 @@ pub(super) fn units_by_day(days: &Days, states: bool) -> String {
         instant("day"),
         units::sql(days, states)
     )
-}
-
-/// Months that are cut are so from the first day that is asked on; what follows is counted.
-fn unit_costs(scope: &Scope<'_>) -> String {
-    let selection = scope.selection;
-    let after = selection.cut.last().map(|month| month.next().first());
-    let live = Days { first: after.max(scope.days.first), last: scope.days.last };
-    let live = units_by_day(&live, scope.states);
-    if selection.files.is_empty() && (selection.cut.is_empty() || !selection.is_whole) {
-        return live;
-    }
-    let columns = Cut::Units.columns();
-    let cut = format!("select {columns} from unit_cut where {}", scope.days.within("day"));
-    if selection.is_whole {
-        return cut;
-    }
-    format!("{cut} union all select {columns} from ({live})")
 }
 
 fn resource_months(scope: &Scope<'_>) -> String {

@@ -11,6 +11,7 @@ use jiff::ToSpan;
 
 use super::{COST, ENVIRONMENT, NOT_SPLIT, SERVICE, TIME, no_use};
 use crate::model::cost::{CHARGE, REGION, USAGE_TYPE, billed_as};
+use crate::model::table::literals;
 use crate::model::unit::{Period, UNITS, Unit, Volume, cluster, is_of_cluster};
 use crate::model::{Column, Type};
 use crate::store::views::days::Days;
@@ -64,12 +65,6 @@ pub(super) fn sql(days: &Days, states: bool) -> String {
     all.join(" union all ")
 }
 
-/// A list of texts for SQL.
-fn listed(names: impl IntoIterator<Item = &'static str>) -> String {
-    let quoted: Vec<String> = names.into_iter().map(|name| format!("'{name}'")).collect();
-    quoted.join(", ")
-}
-
 /// Rows of `part`: which usage types are what of which unit.
 fn parts(units: &[&Unit]) -> String {
     let mut rows = String::new();
@@ -118,7 +113,7 @@ struct Scope<'a> {
 impl Scope<'_> {
     /// Charges of use of a source, of the services that have units.
     fn charges(&self, is_export: bool, units: &[&Unit]) -> String {
-        let services = listed(units.iter().flat_map(|unit| billed_as(unit.service)));
+        let services = literals(units.iter().flat_map(|unit| billed_as(unit.service)));
         let within = self.days.within("charge_period_start");
         if is_export {
             let nodes = if units.iter().any(|unit| unit.needs_export()) {
@@ -230,7 +225,7 @@ impl Scope<'_> {
                  on k.service = p.service and k.cadence = p.cadence \
                where p.is_whole or k.is_daily)",
             rows = rows.join(" union all "),
-            services = listed(units.iter().map(|unit| unit.service)),
+            services = literals(units.iter().map(|unit| unit.service)),
         )
     }
 
@@ -281,7 +276,7 @@ impl Scope<'_> {
         let units: Vec<&Unit> =
             UNITS.iter().filter(|unit| unit.is_measured() && !unit.needs_export()).collect();
         let (open, join, is_settled) = self.open_days();
-        let services = listed(units.iter().flat_map(|unit| billed_as(unit.service)));
+        let services = literals(units.iter().flat_map(|unit| billed_as(unit.service)));
         (!units.is_empty()).then(|| {
             format!(
                 "select day, service as aws_service, unit, 'all' as workload, \
@@ -327,7 +322,7 @@ fn of_charge() -> String {
     format!(
         "case when {} and service_name not in ({}) then '{NODES}' else aws_service(service_name) end",
         is_of_cluster(),
-        listed(billed_as("emr"))
+        literals(billed_as("emr"))
     )
 }
 
